@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c: XSETBV takes what CPUID leaf Dh announces and refuses the rest (SDM Vol. 1 13.3, Vol. 2C "XSETBV"). */
+#include "paging.h"
+#include "trap.h"
+
+#define XCR0_X87 1ull
+#define XCR0_SSE 2ull
+#define XCR0_AVX 4ull
+
+static bool xsetbv_try(uint32_t index, uint64_t value)
+{
+    TRY("xsetbv", : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+    return micro_trap.vector == VECTOR_NONE;
+}
+
+static void refuse(uint32_t index, uint64_t value, const char *what)
+{
+    uint64_t before = xgetbv(0);
+
+    CHECK(!xsetbv_try(index, value), "XSETBV takes %s", what);
+    check_trap_error(VECTOR_GP, 0, what);
+    CHECK_EQUAL(xgetbv(0), before, "XCR0 behind a refused XSETBV");
+}
+
+void micro_main(void)
+{
+    struct cpuid_result supported;
+    uint64_t all;
+
+    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE))
+        micro_skip("CPUID does not announce XSAVE");
+    TRY("xsetbv", : : "c"(0), "a"(1), "d"(0) : "memory");
+    check_trap(VECTOR_UD, "XSETBV with CR4.OSXSAVE clear");
+    TRY("xgetbv", : : "c"(0) : "rax", "rdx", "memory");
+    check_trap(VECTOR_UD, "XGETBV with CR4.OSXSAVE clear");
+    write_cr4(read_cr4() | CR4_OSXSAVE | CR4_OSFXSR);
+    supported = cpuid(0xD, 0);
+    all = (uint64_t)supported.edx << 32 | supported.eax;
+
+    CHECK(xsetbv_try(0, XCR0_X87), "XSETBV refuses x87");
+    CHECK_EQUAL(xgetbv(0), XCR0_X87, "XCR0");
+    CHECK(xsetbv_try(0, XCR0_X87 | XCR0_SSE), "XSETBV refuses x87 and SSE");
+    CHECK(xsetbv_try(0, all), "XSETBV refuses %#lx, which CPUID announces", all);
+    CHECK_EQUAL(xgetbv(0), all, "XCR0");
+    (void)cpuid(0, 0);
+    CHECK_EQUAL(xgetbv(0), all, "XCR0 behind an exit");
+
+    refuse(0, 0, "XCR0 without x87");
+    refuse(0, XCR0_SSE, "SSE without x87");
+    if (all & XCR0_AVX)
+        refuse(0, XCR0_X87 | XCR0_AVX, "AVX without SSE");
+    refuse(0, XCR0_X87 | 1ull << 62, "bit 62 of XCR0");
+    refuse(0, all | (~all & (all + 1)), "a component that CPUID does not announce");
+    refuse(1, XCR0_X87, "XCR1");
+    refuse(0xFFFFFFFFu, XCR0_X87, "XCR -1");
+
+    paging_allow_user();
+    TRY_USER(2, "xsetbv", : : "c"(0), "a"(3), "d"(0) : "memory");
+    check_trap_error(VECTOR_GP, 0, "XSETBV at CPL 3");
+    CHECK_EQUAL(xgetbv(0), all, "XCR0 behind XSETBV at CPL 3");
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* account.c: purses that cannot be overdrawn, and authority that only shrinks on its way down. */
+#include "kernel/account_object.h"
+#include "kernel/assert.h"
+#include "kernel/pool.h"
+#include "kernel/system.h"
+#include "kernel/time.h"
+
+enum cl_status account_charge(struct account *account, enum account_purse purse, uint64_t bytes)
+{
+    uint64_t used = __atomic_add_fetch(&account->used[purse], bytes, __ATOMIC_RELAXED);
+
+    if (used <= account->limit[purse])
+        return CL_OK;
+    __atomic_fetch_sub(&account->used[purse], bytes, __ATOMIC_RELAXED);
+    return CL_NO_MEMORY;
+}
+
+void account_refund(struct account *account, enum account_purse purse, uint64_t bytes)
+{
+    uint64_t before = __atomic_fetch_sub(&account->used[purse], bytes, __ATOMIC_RELAXED);
+
+    ASSERT(before >= bytes);
+}
+
+static enum cl_status account_setup(struct account *account, struct account *parent, const struct sched_authority *authority,
+                                    struct account *payer)
+{
+    struct sched_group *groups = NULL;
+    size_t bytes = sched_group_bytes();
+
+    groups = bytes <= 2048 ? pool_object(payer, bytes) : pool_pages(payer, 1);
+    if (groups == NULL)
+        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a child account's scheduling groups");
+    sched_account_init(&account->sched, parent != NULL ? &parent->sched : NULL, authority, groups);
+    return CL_OK;
+}
+
+struct account *account_create_root(uint64_t kernel_bytes, uint64_t memory_bytes)
+{
+    struct account *root = object_create(NULL, OBJECT_ACCOUNT, sizeof(*root));
+    struct sched_authority authority = {.affinity = AFFINITY_ALL,
+                                        .class = CLASS_FAIR,
+                                        .weight = WEIGHT_DEFAULT,
+                                        .priority_max = PRIORITY_COUNT - 1,
+                                        .budget_tsc = time_from_ns(10000000),
+                                        .period_tsc = time_from_ns(10000000)};
+
+    ASSERT(root != NULL);
+    root->limit[PURSE_KERNEL] = kernel_bytes;
+    root->limit[PURSE_MEMORY] = memory_bytes;
+    enum cl_status status = sched_admit(NULL, &authority);
+    ASSERT(status == CL_OK);
+    status = account_setup(root, NULL, &authority, NULL);
+    ASSERT(status == CL_OK);
+    return root;
+}
+
+enum cl_status account_create(struct account *parent, const struct account_arguments *arguments, struct account **created)
+{
+    struct sched_authority authority = {.affinity = arguments->affinity,
+                                        .class = arguments->scheduling_class,
+                                        .weight = arguments->weight,
+                                        .priority_max = arguments->priority_max,
+                                        .budget_tsc = time_from_ns(arguments->budget_ns),
+                                        .period_tsc = time_from_ns(arguments->period_ns),
+                                        .cap_permille = arguments->cap_permille};
+    struct account *account;
+
+    TRY(sched_admit(&parent->sched, &authority));
+    if (account_charge(parent, PURSE_KERNEL, arguments->kernel_bytes) != CL_OK)
+        return refuse(CL_NO_MEMORY, "the parent account has not %lu bytes of kernel memory to give", arguments->kernel_bytes);
+    if (account_charge(parent, PURSE_MEMORY, arguments->memory_bytes) != CL_OK) {
+        account_refund(parent, PURSE_KERNEL, arguments->kernel_bytes);
+        return refuse(CL_NO_MEMORY, "the parent account has not %lu bytes of memory to give", arguments->memory_bytes);
+    }
+    account = object_create(parent, OBJECT_ACCOUNT, sizeof(*account));
+    if (account == NULL)
+        goto no_memory;
+    account->limit[PURSE_KERNEL] = arguments->kernel_bytes;
+    account->limit[PURSE_MEMORY] = arguments->memory_bytes;
+    account->parent = parent;
+    object_reference(&parent->object);
+    if (account_setup(account, parent, &authority, parent) != CL_OK) {
+        /* as a husk it gives everything back through account_free */
+        enum cl_status status = object_destroy(&account->object);
+        ASSERT(status == CL_OK);
+        return CL_NO_MEMORY;
+    }
+    *created = account;
+    return CL_OK;
+
+no_memory:
+    account_refund(parent, PURSE_KERNEL, arguments->kernel_bytes);
+    account_refund(parent, PURSE_MEMORY, arguments->memory_bytes);
+    return refuse(CL_NO_MEMORY, "the parent account has no kernel memory left for another account");
+}
+
+enum cl_status account_destroy(struct account *account)
+{
+    if (account->parent == NULL)
+        return refuse(CL_BAD_ARGUMENT, "the root account cannot be destroyed");
+    if (account->objects != NULL) {
+        TRY(object_destroy(account->objects));
+        return CL_IN_PROGRESS;
+    }
+    graveyard_sweep();
+    /* husks still refer to the account: it waits for them, so that its purses are whole when they return */
+    return account->used[PURSE_KERNEL] == 0 && account->used[PURSE_MEMORY] == 0 ? CL_OK : CL_IN_PROGRESS;
+}
+
+void account_free(struct account *account)
+{
+    struct account *parent = account->parent;
+    size_t bytes = sched_group_bytes();
+
+    if (account->sched.group != NULL) {
+        sched_account_retire(&account->sched, &parent->sched);
+        if (bytes <= 2048)
+            pool_object_free(parent, account->sched.group, bytes);
+        else
+            pool_pages_free(parent, account->sched.group, 1);
+    }
+    account_refund(parent, PURSE_KERNEL, account->limit[PURSE_KERNEL]);
+    account_refund(parent, PURSE_MEMORY, account->limit[PURSE_MEMORY]);
+    object_drop(&parent->object);
+}

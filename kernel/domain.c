@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain.c: protection domains, from the empty address space to the last slot swept. */
+#include "kernel/domain.h"
+
+#include "kernel/account.h"
+#include "kernel/assert.h"
+#include "kernel/cpu.h"
+#include "kernel/hostmap.h"
+#include "kernel/info.h"
+#include "kernel/memory.h"
+#include "kernel/pool.h"
+#include "kernel/string.h"
+#include "kernel/system.h"
+#include "kernel/thread.h"
+
+#define SWEEP_PIECE 64       /* capabilities dropped per call */
+#define TABLE_PIECE 32       /* page-table pages freed per look */
+#define USER_ROOT_ENTRIES 256
+#define IOMAP_ORDER 1
+
+enum cl_status domain_create(struct account *account, const char *name, uint32_t slot_count, struct domain **created)
+{
+    struct domain *domain;
+    unsigned order = 0;
+    enum cl_status status;
+
+    if (slot_count < 8 || slot_count > DOMAIN_SLOTS_MAX)
+        return refuse(CL_BAD_ARGUMENT, "a capability table has 8 to %u slots, not %u", DOMAIN_SLOTS_MAX, slot_count);
+    while ((PAGE_SIZE << order) < slot_count * sizeof(capability))
+        order++;
+
+    domain = object_create(account, OBJECT_DOMAIN, sizeof(*domain));
+    if (domain == NULL)
+        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a domain");
+    domain->slots_order = order;
+    domain->slots = pool_pages(account, order);
+    domain->slot_count = domain->slots != NULL ? slot_count : 0;
+    memcpy(domain->name, name, DOMAIN_NAME_MAX - 1);
+    status = domain->slots != NULL ? pt_create(&domain->space.pt, &pt_format_host, account) : CL_NO_MEMORY;
+    if (status == CL_OK) {
+        hostmap_share(domain->space.pt.root);
+        status = space_map_kernel_page(&domain->space, account, info_page, INFO_PAGE_ADDRESS, PT_READ);
+    }
+    if (status != CL_OK) {
+        enum cl_status destroyed = object_destroy(&domain->object);
+        (void)destroyed; /* CL_IN_PROGRESS: the account's destruction finishes it */
+        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a domain's tables");
+    }
+    *created = domain;
+    return CL_OK;
+}
+
+/* Each CPU copies the map anew when it next switches to the domain; a CPU that runs it now is made to. */
+void domain_ports_changed(void)
+{
+    for (uint32_t i = 0; i < cpu_count; i++)
+        __atomic_store_n(&cpus[i].iomap_stale, true, __ATOMIC_RELEASE);
+    shootdown_post();
+}
+
+bool domain_stop(struct domain *domain)
+{
+    bool running = false;
+
+    __atomic_store_n(&domain->stopped, true, __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < cpu_count; i++) {
+        struct thread *current = __atomic_load_n(&cpus[i].current, __ATOMIC_ACQUIRE);
+        if (current != NULL && current->domain == domain) {
+            running = true;
+            cpu_attention(&cpus[i], ATTENTION_RESCHEDULE);
+        }
+    }
+    return !running;
+}
+
+enum cl_status domain_destroy(struct domain *domain)
+{
+    if (!domain_stop(domain))
+        return CL_IN_PROGRESS;
+    if (domain->space.pt.root == NULL)
+        return CL_OK;
+    for (unsigned i = 0; domain->slots_swept < domain->slot_count; domain->slots_swept++) {
+        if (i++ == SWEEP_PIECE)
+            return CL_IN_PROGRESS;
+        cap_remove(domain, domain->slots_swept);
+    }
+    return space_unmap_all(&domain->space);
+}
+
+bool domain_free(struct domain *domain)
+{
+    struct account *account = domain->object.account;
+
+    /* no CPU has these tables loaded any more */
+    if (domain->space.pt.root != NULL && !pt_destroy(&domain->space.pt, 0, USER_ROOT_ENTRIES, TABLE_PIECE))
+        return false;
+    if (domain->slots != NULL)
+        pool_pages_free(account, domain->slots, domain->slots_order);
+    if (domain->iomap != NULL)
+        pool_pages_free(account, domain->iomap, IOMAP_ORDER);
+    if (domain->faults != NULL)
+        object_drop((struct object *)domain->faults);
+    return true;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain.h: a protection domain: address space, capability table, port rights. */
+#ifndef CL_KERNEL_DOMAIN_H
+#define CL_KERNEL_DOMAIN_H
+
+#include "kernel/object.h"
+#include "kernel/space.h"
+
+#define DOMAIN_NAME_MAX 24
+#define DOMAIN_SLOTS_MAX 4096
+
+struct notification;
+
+/* A capability: an object and rights, in one word so that a look-up on another CPU sees both or neither. Kernel
+ * addresses have their top 16 bits set: the rights take that place. 0: the slot is empty. */
+typedef uint64_t capability;
+
+struct domain {
+    struct object object;
+    struct space space;
+    char name[DOMAIN_NAME_MAX];
+    capability *slots;    /* [s] written, read without a lock */
+    uint32_t slot_count;  /* [o] */
+    uint32_t slots_order; /* [o] pool order of the table */
+    bool stopped;         /* [a] none of its threads enters ring 3 or a guest */
+    uint32_t threads;     /* [s] */
+    uint32_t slots_swept; /* [s] progress of the destruction */
+    uint8_t *iomap;       /* [s] 8 KiB, bit clear = port granted; NULL: no ports */
+    struct notification *faults; /* [o] told when the domain is stopped by a fault; may be NULL */
+    uint64_t faults_bit;
+};
+/* [o] set once; [s] structure lock; [a] atomic */
+
+/* Find the object in `slot` of `domain`, of type `type`, with all of `rights`. No lock: the pointer is good until the
+ * call ends (object.h). CL_BAD_CAPABILITY, CL_NO_RIGHT, CL_STOPPED (destroyed). */
+enum cl_status cap_lookup(struct domain *domain, uint64_t slot, enum object_type type, unsigned rights,
+                          void *object) CL_MUST_CHECK;
+
+/* The same for any type. */
+enum cl_status cap_lookup_any(struct domain *domain, uint64_t slot, unsigned rights, struct object **object,
+                              unsigned *rights_found) CL_MUST_CHECK;
+
+/* CL_OK if `slot` is a free slot of the table. Structure lock. */
+enum cl_status cap_check_free(struct domain *domain, uint64_t slot) CL_MUST_CHECK;
+
+/* Put a capability into a free slot; takes a reference. Structure lock. */
+void cap_insert(struct domain *domain, uint64_t slot, struct object *object, unsigned rights);
+
+/* Empty the slot and drop the reference; the object dies with its last capability. Structure lock. */
+void cap_remove(struct domain *domain, uint64_t slot);
+
+/* An empty domain. CL_NO_MEMORY. Structure lock. */
+enum cl_status domain_create(struct account *account, const char *name, uint32_t slot_count, struct domain **created) CL_MUST_CHECK;
+
+/* All its threads leave at their next kernel entry. True once no CPU runs one. */
+bool domain_stop(struct domain *domain);
+
+/* Some domain's iomap was changed: CPUs that show it have to look again. Structure lock. */
+void domain_ports_changed(void);
+
+/* One bounded piece of taking it apart: CL_OK when done, CL_IN_PROGRESS otherwise. Structure lock. */
+enum cl_status domain_destroy(struct domain *domain) CL_MUST_CHECK;
+/* The last thing of its life, in pieces: true when done. */
+bool domain_free(struct domain *domain);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* frames.h: physical memory outside the pool, which memory objects are made of.
+ *
+ * Never mapped in the kernel: free frames are known by bits in the pool. A freed frame is dirty until it has been
+ * scrubbed; whoever maps a frame scrubs it first (lazily), so the allocator only keeps count.
+ */
+#ifndef CL_KERNEL_FRAMES_H
+#define CL_KERNEL_FRAMES_H
+
+#include "kernel/types.h"
+
+/* A range of free RAM joins the allocator; page-aligned, no overlap with another, below the highest address given to
+ * frames_init. Boot CPU only. Both take bookkeeping from the pool: 24 bytes for each 128 MiB of addresses, and a page
+ * for each 128 MiB that hold RAM. */
+void frames_init(struct hpa highest);
+void frames_add(struct hpa base, uint64_t size_bytes);
+
+/* One 4 KiB frame, or one naturally aligned 2 MiB block; CL_NO_MEMORY when there is none. 4 KiB frames come from blocks
+ * that are already broken as long as there are such. O(1) up to a scan of one summary word per 128 MiB... bounded.
+ * `below_4gib` limits the choice. Takes the frame lock. */
+enum cl_status frames_take(unsigned page_shift, bool below_4gib, struct hpa *frame) CL_MUST_CHECK;
+void frames_give(struct hpa frame, unsigned page_shift);
+
+/* `count` consecutive 4 KiB frames aligned to `alignment_bytes`, for DMA and boot; linear search, CL_NO_MEMORY. */
+enum cl_status frames_take_run(uint64_t count, uint64_t alignment_bytes, bool below_4gib,
+                               struct hpa *base) CL_MUST_CHECK;
+
+uint64_t frames_total(void);
+uint64_t frames_free(void); /* in 4 KiB frames */
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hostmap.c: the kernel half, entered once at boot and never changed but for the windows. */
+#include "kernel/hostmap.h"
+
+#include "kernel/assert.h"
+#include "kernel/cpu.h"
+#include "kernel/layout.h"
+#include "kernel/pool.h"
+#include "kernel/window.h"
+#include "kernel/x86.h"
+
+extern const char kernel_start[], kernel_text_end[], kernel_rodata_end[], kernel_end[];
+
+#define KERNEL_ROOT_FIRST 256
+#define ROOT_ENTRIES 512
+
+static struct pt kernel_map;
+static uint64_t next_device = LAYOUT_DEVICES;
+
+static void enter(uint64_t address, struct hpa frame, uint64_t size_bytes, unsigned rights, enum pt_type type)
+{
+    while (size_bytes > 0) {
+        bool large = is_aligned(address | frame.value, LARGE_SIZE) && size_bytes >= LARGE_SIZE;
+        struct pt_leaf leaf = {.frame = frame, .page_shift = large ? LARGE_SHIFT : PAGE_SHIFT, .rights = rights, .type = type};
+        uint64_t step = large ? LARGE_SIZE : PAGE_SIZE;
+        enum cl_status status = pt_set(&kernel_map, address, leaf);
+        ASSERT(status == CL_OK);
+        address += step;
+        frame = hpa_add(frame, step);
+        size_bytes -= step;
+    }
+}
+
+void hostmap_build(const struct boot_info *boot, uint64_t pool_base, struct hpa pool, uint64_t pool_bytes)
+{
+    struct hpa image = hpa(boot->kernel_base);
+    uint64_t text = (uint64_t)(kernel_text_end - kernel_start);
+    uint64_t rodata = (uint64_t)(kernel_rodata_end - kernel_text_end);
+    uint64_t data = (uint64_t)(kernel_end - kernel_rodata_end);
+
+    enum cl_status status = pt_create(&kernel_map, &pt_format_host, NULL);
+    ASSERT(status == CL_OK);
+    enter((uint64_t)kernel_start, image, text, PT_READ | PT_EXECUTE | PT_GLOBAL, PT_WRITE_BACK);
+    enter((uint64_t)kernel_text_end, hpa_add(image, text), rodata, PT_READ | PT_GLOBAL, PT_WRITE_BACK);
+    enter((uint64_t)kernel_rodata_end, hpa_add(image, text + rodata), data, PT_READ | PT_WRITE | PT_GLOBAL, PT_WRITE_BACK);
+    enter(pool_base, pool, pool_bytes, PT_READ | PT_WRITE | PT_GLOBAL, PT_WRITE_BACK);
+}
+
+struct hpa hostmap_root(void)
+{
+    return pt_root(&kernel_map);
+}
+
+void hostmap_load(void)
+{
+    x86_write_cr3(hostmap_root().value);
+}
+
+void hostmap_share(uint64_t *root)
+{
+    for (unsigned i = KERNEL_ROOT_FIRST; i < ROOT_ENTRIES; i++)
+        root[i] = kernel_map.root[i];
+}
+
+void *hostmap_device(struct hpa base, uint64_t size_bytes, enum pt_type type)
+{
+    uint64_t offset = base.value & (PAGE_SIZE - 1);
+    uint64_t bytes = align_up(offset + size_bytes, PAGE_SIZE);
+    uint64_t address = next_device;
+
+    enter(address, hpa(base.value - offset), bytes, PT_READ | PT_WRITE | PT_GLOBAL, type);
+    next_device += align_up(bytes, LARGE_SIZE) + LARGE_SIZE;
+    return (void *)(address + offset);
+}
+
+/* The page-table entry that maps `address`; its tables are made by entering and clearing a leaf. */
+static uint64_t *window_entry(uint64_t address, struct hpa any)
+{
+    struct pt_leaf leaf;
+    uint64_t *table = kernel_map.root;
+
+    enter(address, any, PAGE_SIZE, PT_READ | PT_WRITE, PT_WRITE_BACK);
+    for (unsigned shift = 39; shift > PAGE_SHIFT; shift -= 9)
+        table = pool_virtual(hpa(table[(address >> shift) & 511] & UINT64_C(0x000ffffffffff000)));
+    bool found = pt_clear(&kernel_map, address, &leaf);
+    ASSERT(found);
+    return &table[(address >> PAGE_SHIFT) & 511];
+}
+
+static uint64_t window_address(const struct cpu *cpu)
+{
+    return LAYOUT_WINDOWS + cpu->index * 2 * PAGE_SIZE;
+}
+
+void hostmap_cpu(struct cpu *cpu)
+{
+    for (unsigned i = 0; i < STACKS_PER_CPU; i++) {
+        uint64_t top = LAYOUT_STACKS + (uint64_t)(cpu->index * STACKS_PER_CPU + i + 1) * STACK_STRIDE;
+        void *pages = pool_pages(NULL, 2);
+        ASSERT(pages != NULL);
+        enter(top - STACK_BYTES, pool_physical(pages), STACK_BYTES, PT_READ | PT_WRITE | PT_GLOBAL, PT_WRITE_BACK);
+        if (i == 0) {
+            cpu->kernel_stack = top;
+        } else {
+            /* the word above the frame tells ist_common whose stack this is */
+            cpu->tss.ist[i - 1] = top - 16;
+            *(struct cpu **)((char *)pages + STACK_BYTES - 16) = cpu;
+        }
+    }
+    cpu->window = window_entry(window_address(cpu), hpa(0));
+}
+
+void window_zero(struct hpa frame)
+{
+    struct cpu *cpu = this_cpu();
+    void *page = (void *)window_address(cpu);
+
+    /* present, writable, accessed, dirty, no execute: SDM Vol. 3A table 4-20 */
+    WRITE_ONCE(*cpu->window, frame.value | UINT64_C(0x8000000000000063));
+    x86_zero_quads(page, PAGE_SIZE / sizeof(uint64_t));
+    WRITE_ONCE(*cpu->window, 0);
+    x86_invlpg(page);
+}
+
+struct hpa hostmap_trampoline(struct hpa page)
+{
+    struct pt tables;
+    enum cl_status status = pt_create(&tables, &pt_format_host, NULL);
+    struct pt_leaf leaf = {.frame = page, .page_shift = PAGE_SHIFT, .rights = PT_READ | PT_WRITE | PT_EXECUTE};
+
+    ASSERT(status == CL_OK);
+    status = pt_set(&tables, page.value, leaf);
+    ASSERT(status == CL_OK);
+    hostmap_share(tables.root);
+    return pt_root(&tables);
+}

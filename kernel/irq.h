@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* irq.h: physical interrupts: an IOAPIC pin routed to a vector, bound to a notification bit. */
+#ifndef CL_KERNEL_IRQ_H
+#define CL_KERNEL_IRQ_H
+
+#include "abi/boot_info.h"
+#include "kernel/object.h"
+
+struct notification;
+
+struct irq {
+    struct object object;
+    uint32_t gsi;         /* [o] */
+    uint8_t vector;       /* [o] */
+    bool level;           /* [o] masked until it is acknowledged */
+    struct notification *target; /* [o] holds a reference */
+    uint64_t bit;         /* [o] */
+};
+
+/* Map the IOAPICs, mask every pin and the 8259 pair. Boot. */
+void irq_probe(const struct boot_info *boot);
+
+/* Bind the global system interrupt `gsi` (or ISA interrupt, by the firmware's overrides) to a bit. Structure lock.
+ * CL_OCCUPIED, CL_LIMIT (no vector left), CL_NOT_FOUND (no such pin). */
+enum cl_status irq_create(struct account *account, uint32_t gsi, struct notification *target, unsigned bit,
+                          struct irq **created) CL_MUST_CHECK;
+
+/* Unmask a level interrupt again. */
+void irq_acknowledge(struct irq *irq);
+
+void irq_destroy(struct irq *irq);
+void irq_free(struct irq *irq);
+
+/* From the interrupt handler. */
+void irq_arrived(uint8_t vector);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* notification.h: a word of pending bits that one thread waits for.
+ *
+ * The only way to wake someone up. Interrupts, doorbells, timers and peers all end here; bits are collected, never
+ * counted, so a source may fire any number of times before the waiter runs.
+ */
+#ifndef CL_KERNEL_NOTIFICATION_H
+#define CL_KERNEL_NOTIFICATION_H
+
+#include "kernel/lock.h"
+#include "kernel/object.h"
+
+#define NOTIFICATION_BITS 64
+
+struct thread;
+
+struct notification {
+    struct object object;
+    struct spinlock lock;
+    uint64_t pending;       /* [l] bits that nobody has collected yet */
+    struct thread *waiter;  /* [l] at most one, blocked in wait() */
+    struct thread *watcher; /* [l] at most one, inside vcpu_run() */
+};                          /* [l] = lock */
+
+/* Set `bits` and wake the waiter, if there is one.
+ *
+ * Callable from any CPU with interrupts off. O(1), takes the lock. Cannot fail: a bit that is already set stays set.
+ * Waking a thread of another CPU sends it one IPI at most. */
+void notification_signal(struct notification *notification, uint64_t bits);
+
+/* Collect all bits for the current thread, or put it to sleep until `deadline_tsc` (0: poll, ~0: for ever). A thread
+ * that sleeps gets its status and bits into its registers when it wakes. */
+enum cl_status notification_wait(struct notification *notification, struct thread *thread, uint64_t deadline_tsc,
+                                 uint64_t *bits) CL_MUST_CHECK;
+
+/* The thread is inside vcpu_run and wants to hear of bits. CL_BUSY if another one does. */
+enum cl_status notification_watch(struct notification *notification, struct thread *thread) CL_MUST_CHECK;
+void notification_unwatch(struct notification *notification, struct thread *thread);
+
+/* Destroyed: whoever waits gets CL_STOPPED. */
+void notification_destroy(struct notification *notification);
+
+/* Forget a thread that is being stopped. */
+void notification_forget(struct notification *notification, struct thread *thread);
+
+#endif

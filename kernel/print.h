@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* print.h: formatted text into a buffer. */
+#ifndef CL_KERNEL_PRINT_H
+#define CL_KERNEL_PRINT_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+/* Like vsnprintf, for the conversions %s %c %d %u %x %lu %ld %lx %p %% with a width and zero padding. The buffer is
+ * always terminated; returns the length of the text in it (never more than size - 1). */
+size_t print_format(char *buffer, size_t size, const char *format, va_list arguments);
+
+#endif

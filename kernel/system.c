@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* system.c: shoot-downs, attention, switching threads, leaving the kernel. */
+#include "kernel/system.h"
+
+#include "kernel/assert.h"
+#include "kernel/cpu.h"
+#include "kernel/domain.h"
+#include "kernel/hostmap.h"
+#include "kernel/lapic.h"
+#include "kernel/string.h"
+#include "kernel/thread.h"
+#include "kernel/trace.h"
+#include "kernel/vcpu_run.h"
+#include "kernel/virt.h"
+#include "kernel/x86.h"
+#include "kernel/xstate.h"
+
+#define TIMER_PIECE 16 /* deadlines served before the CPU looks at other things */
+
+struct spinlock structure_lock;
+static uint64_t shootdown_generation; /* [a] */
+
+void resume_by_sysret(struct registers *registers) __attribute__((noreturn));
+void resume_by_iret(struct registers *registers) __attribute__((noreturn));
+
+void cpu_attention(struct cpu *cpu, uint32_t reasons)
+{
+    uint32_t before = __atomic_fetch_or(&cpu->attention, reasons, __ATOMIC_SEQ_CST);
+
+    /* what was wanted before has sent its interrupt */
+    if ((before & reasons) != reasons && cpu != this_cpu() && cpu->online) {
+        this_cpu()->ipis++;
+        lapic_ipi(cpu->apic_id, VECTOR_KICK);
+    }
+}
+
+uint64_t shootdown_post(void)
+{
+    uint64_t generation = __atomic_add_fetch(&shootdown_generation, 1, __ATOMIC_SEQ_CST);
+
+    for (uint32_t i = 0; i < cpu_count; i++)
+        cpu_attention(&cpus[i], ATTENTION_SHOOTDOWN);
+    return generation;
+}
+
+bool shootdown_passed(uint64_t generation)
+{
+    for (uint32_t i = 0; i < cpu_count; i++) {
+        if (cpus[i].online && __atomic_load_n(&cpus[i].shootdown_done, __ATOMIC_ACQUIRE) < generation)
+            return false;
+    }
+    return true;
+}
+
+static void load_ports(struct cpu *cpu, struct domain *domain)
+{
+    if (domain->iomap == NULL) {
+        cpu->tss.iomap_base = sizeof(cpu->tss);
+        return;
+    }
+    bool stale = __atomic_exchange_n(&cpu->iomap_stale, false, __ATOMIC_ACQUIRE);
+    if (cpu->iomap_owner != domain || stale) {
+        memcpy(cpu->tss.iomap, domain->iomap, sizeof(cpu->tss.iomap) - 1);
+        cpu->iomap_owner = domain;
+    }
+    cpu->tss.iomap_base = offsetof(struct tss, iomap);
+}
+
+void shootdown_perform(struct cpu *cpu)
+{
+    uint64_t generation = __atomic_load_n(&shootdown_generation, __ATOMIC_SEQ_CST);
+
+    if (cpu->current == NULL) {
+        /* an idle CPU lets go of the last domain's tables */
+        hostmap_load();
+        cpu->domain = NULL;
+        cpu->iomap_owner = NULL;
+    } else {
+        x86_write_cr3(x86_read_cr3());
+        load_ports(cpu, cpu->domain);
+    }
+    if (virt != NULL)
+        virt->cpu_flush();
+    __atomic_store_n(&cpu->shootdown_done, generation, __ATOMIC_RELEASE);
+}
+
+/* Bring `xstate` into the registers; what was there goes home first. NULL: only that. */
+void xstate_switch(struct cpu *cpu, struct xstate *xstate, uint64_t xcr0)
+{
+    if (cpu->xstate != xstate) {
+        if (cpu->xcr0 != xstate_mask) {
+            x86_xsetbv(0, xstate_mask);
+            cpu->xcr0 = xstate_mask;
+        }
+        if (cpu->xstate != NULL)
+            xstate_save(cpu->xstate);
+        if (xstate != NULL)
+            xstate_load(xstate);
+        cpu->xstate = xstate;
+    }
+    if (cpu->xcr0 != xcr0 && xstate != NULL) {
+        x86_xsetbv(0, xcr0);
+        cpu->xcr0 = xcr0;
+    }
+}
+
+/* `thread`'s registers, address space and ports become this CPU's. */
+static void switch_to(struct cpu *cpu, struct thread *thread)
+{
+    struct thread *previous = cpu->current;
+
+    if (previous != NULL) {
+        xstate_switch(cpu, NULL, xstate_mask);
+        if (cpu->vcpu != NULL)
+            vcpu_unload(cpu);
+    }
+    __atomic_store_n(&cpu->current, thread, __ATOMIC_RELEASE);
+    sched_switched(cpu->index);
+    cpu->switches++;
+    trace_event(TRACE_SWITCH, thread != NULL ? (uint32_t)thread->object.identity : 0, 0);
+    if (thread == NULL)
+        return;
+    cpu->registers_end = (uint64_t)(&thread->registers + 1);
+    cpu->tss.rsp[0] = cpu->registers_end;
+    if (cpu->domain != thread->domain) {
+        x86_write_cr3(pt_root(&thread->domain->space.pt).value);
+        cpu->domain = thread->domain;
+        load_ports(cpu, thread->domain);
+    }
+    if (cpu->fs_base != thread->fs_base) {
+        x86_wrmsr(MSR_FS_BASE, thread->fs_base);
+        cpu->fs_base = thread->fs_base;
+    }
+}
+
+void schedule(struct cpu *cpu)
+{
+    uint64_t event;
+    struct thread *next = NULL;
+
+    for (;;) {
+        struct sched_thread *picked = sched_pick(cpu->index, x86_rdtsc(), &event);
+        next = picked != NULL ? container_of(picked, struct thread, sched) : NULL;
+        if (next == NULL || (!next->stop && !next->domain->stopped))
+            break;
+        lock_acquire(&next->lock);
+        sched_block(&next->sched, x86_rdtsc());
+        lock_release(&next->lock);
+    }
+    if (next != cpu->current)
+        switch_to(cpu, next);
+    else
+        sched_switched(cpu->index);
+}
+
+/* Set the local APIC timer to whatever comes first. */
+static void program_timer(struct cpu *cpu)
+{
+    uint64_t next = timer_next();
+    uint64_t event = sched_next_event(cpu->index);
+
+    if (event < next)
+        next = event;
+    if (next != cpu->timer_programmed) {
+        lapic_timer(next);
+        cpu->timer_programmed = next;
+    }
+}
+
+static void attend(struct cpu *cpu)
+{
+    uint32_t reasons = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
+
+    if ((reasons & ATTENTION_TIMER) != 0 && !timer_run(x86_rdtsc(), TIMER_PIECE))
+        cpu->attention |= ATTENTION_TIMER;
+    schedule(cpu);
+    if ((reasons & ATTENTION_UNLOAD) != 0)
+        vcpu_unload(cpu);
+    if ((reasons & ATTENTION_SHOOTDOWN) != 0)
+        shootdown_perform(cpu);
+    program_timer(cpu);
+}
+
+/* Interrupts are served inside the STI; HLT pair; whatever they want is in `attention` afterwards. */
+static void idle(struct cpu *cpu)
+{
+    if (__atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST) == 0)
+        __asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+void kernel_exit(void)
+{
+    struct cpu *cpu = this_cpu();
+
+    for (;;) {
+        if (READ_ONCE(cpu->attention) != 0) {
+            attend(cpu);
+            continue;
+        }
+        struct thread *thread = cpu->current;
+        if (thread == NULL) {
+            idle(cpu);
+            continue;
+        }
+        if (thread->vcpu != NULL) {
+            vcpu_loop(cpu, thread);
+            continue;
+        }
+        if (cpu->xstate != thread->xstate || cpu->xcr0 != xstate_mask)
+            xstate_switch(cpu, thread->xstate, xstate_mask);
+        if (thread->registers.vector == VECTOR_SYSCALL)
+            resume_by_sysret(&thread->registers);
+        resume_by_iret(&thread->registers);
+    }
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* thread.c: threads between ready, running, waiting and stopped. */
+#include "kernel/thread.h"
+
+#include "kernel/account_object.h"
+#include "kernel/assert.h"
+#include "kernel/cpu.h"
+#include "kernel/domain.h"
+#include "kernel/layout.h"
+#include "kernel/memory.h"
+#include "kernel/notification.h"
+#include "kernel/pool.h"
+#include "kernel/system.h"
+#include "kernel/vcpu_run.h"
+#include "kernel/x86.h"
+#include "kernel/xstate.h"
+
+/* Somebody became runnable on `cpu`, or nobody did. */
+static void kick(int cpu)
+{
+    if (cpu != SCHED_NO_CPU)
+        cpu_attention(&cpus[cpu], ATTENTION_RESCHEDULE);
+}
+
+bool thread_wake(struct thread *thread, enum wait_kind kind)
+{
+    bool woken = false;
+
+    lock_acquire(&thread->lock);
+    if (thread->wait == kind) {
+        woken = true;
+        thread->wait = WAIT_NONE;
+        if (!thread->stop)
+            kick(sched_wake(&thread->sched, x86_rdtsc()));
+    }
+    lock_release(&thread->lock);
+    if (woken && kind == WAIT_NOTIFICATION)
+        timer_disarm(&thread->deadline);
+    return woken;
+}
+
+void thread_poke(struct thread *thread)
+{
+    if (thread_wake(thread, WAIT_HALT))
+        return;
+    struct cpu *cpu = &cpus[thread->sched.cpu];
+    if (READ_ONCE(cpu->current) == thread)
+        cpu_attention(cpu, ATTENTION_GUEST);
+}
+
+void thread_block(struct thread *thread, enum wait_kind kind)
+{
+    thread->wait = kind;
+    kick(sched_block(&thread->sched, x86_rdtsc()));
+}
+
+void thread_deadline_passed(struct thread *thread)
+{
+    struct notification *notification = NULL;
+
+    struct vcpu *vcpu = thread->vcpu;
+
+    if (vcpu != NULL) {
+        __atomic_store_n(&vcpu->timer_due, 1, __ATOMIC_RELEASE);
+        thread_poke(thread);
+        return;
+    }
+    lock_acquire(&thread->lock);
+    if (thread->wait == WAIT_NOTIFICATION)
+        notification = thread->waiting;
+    lock_release(&thread->lock);
+    if (notification == NULL)
+        return;
+    lock_acquire(&notification->lock);
+    if (notification->waiter == thread) {
+        notification->waiter = NULL;
+        bool woken = thread_wake(thread, WAIT_NOTIFICATION);
+        ASSERT(woken);
+    }
+    lock_release(&notification->lock);
+}
+
+static bool is_on_a_cpu(const struct thread *thread)
+{
+    for (uint32_t i = 0; i < cpu_count; i++) {
+        if (__atomic_load_n(&cpus[i].current, __ATOMIC_ACQUIRE) == thread)
+            return true;
+    }
+    return false;
+}
+
+bool thread_stop(struct thread *thread)
+{
+    __atomic_store_n(&thread->stop, true, __ATOMIC_SEQ_CST);
+    lock_acquire(&thread->lock);
+    kick(sched_block(&thread->sched, x86_rdtsc()));
+    lock_release(&thread->lock);
+    if (is_on_a_cpu(thread)) {
+        cpu_attention(&cpus[thread->sched.cpu], ATTENTION_RESCHEDULE);
+        return false;
+    }
+    if (thread->wait == WAIT_NOTIFICATION) {
+        notification_forget(thread->waiting, thread);
+        thread->registers.rax = CL_STOPPED;
+    }
+    timer_disarm(&thread->deadline);
+    if (thread->vcpu != NULL) {
+        vcpu_run_abandon(thread);
+        thread->registers.rax = CL_STOPPED;
+    }
+    thread->wait = WAIT_STOPPED;
+    return true;
+}
+
+void thread_start(struct thread *thread)
+{
+    thread->stop = false;
+    bool woken = thread_wake(thread, WAIT_STOPPED);
+    (void)woken; /* one that runs already needs no start */
+}
+
+static enum cl_status check_arguments(const struct thread_arguments *arguments)
+{
+    if (arguments->entry < LAYOUT_USER_FIRST || arguments->entry >= LAYOUT_USER_END)
+        return refuse(CL_BAD_ARGUMENT, "thread entry %lx lies outside the user half", arguments->entry);
+    if (arguments->stack >= LAYOUT_USER_END)
+        return refuse(CL_BAD_ARGUMENT, "thread stack %lx lies outside the user half", arguments->stack);
+    if (arguments->fs_base >= LAYOUT_USER_END)
+        return refuse(CL_BAD_ARGUMENT, "thread FS base %lx lies outside the user half", arguments->fs_base);
+    return CL_OK;
+}
+
+enum cl_status thread_create(struct domain *domain, struct account *account, const struct thread_arguments *arguments,
+                             struct thread **created)
+{
+    struct thread *thread;
+    enum cl_status status;
+
+    TRY(check_arguments(arguments));
+    thread = object_create(account, OBJECT_THREAD, sizeof(*thread));
+    if (thread == NULL)
+        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a thread");
+    thread->deadline.cpu = UINT32_MAX;
+    thread->wait = WAIT_STOPPED;
+    status = sched_thread_init(&thread->sched, &account->sched, arguments->priority, arguments->cpu, AFFINITY_ALL);
+    if (status == CL_OK) {
+        thread->page = pool_pages(account, 0);
+        thread->xstate = xstate_create(account);
+        if (thread->page == NULL || thread->xstate == NULL)
+            status = refuse(CL_NO_MEMORY, "the account has no kernel memory left for a thread's page and XSAVE area");
+    }
+    if (status == CL_OK)
+        status = space_map_kernel_page(&domain->space, account, thread->page, arguments->page_address, PT_READ | PT_WRITE);
+    thread->domain = domain;
+    object_reference(&domain->object);
+    if (status != CL_OK) {
+        enum cl_status destroyed = object_destroy(&thread->object);
+        ASSERT(destroyed == CL_OK);
+        return status;
+    }
+    thread->page->self = arguments->page_address;
+    thread->page_address = arguments->page_address;
+    thread->fs_base = arguments->fs_base;
+    thread->registers = (struct registers){.rdi = arguments->argument,
+                                           .rip = arguments->entry,
+                                           .rsp = arguments->stack,
+                                           .cs = SELECTOR_USER_CODE,
+                                           .ss = SELECTOR_USER_DATA,
+                                           .rflags = RFLAGS_FIXED | RFLAGS_IF};
+    *created = thread;
+    return CL_OK;
+}
+
+enum cl_status thread_destroy(struct thread *thread)
+{
+    if (!thread_stop(thread))
+        return CL_IN_PROGRESS;
+    if (thread->page_address != 0) {
+        TRY(space_unmap(&thread->domain->space, thread->page_address));
+        thread->page_address = 0;
+    }
+    return CL_OK;
+}
+
+void thread_free(struct thread *thread)
+{
+    if (thread->page != NULL)
+        pool_pages_free(thread->object.account, thread->page, 0);
+    if (thread->xstate != NULL)
+        xstate_destroy(thread->object.account, thread->xstate);
+    object_drop(&thread->domain->object);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vcpu.c: the life of a vCPU as a kernel object. */
+#include "kernel/assert.h"
+#include "kernel/cpu.h"
+#include "kernel/domain.h"
+#include "kernel/memory.h"
+#include "kernel/pool.h"
+#include "kernel/system.h"
+#include "kernel/thread.h"
+#include "kernel/vcpu_run.h"
+#include "kernel/vm.h"
+#include "kernel/x86.h"
+#include "kernel/xstate.h"
+
+#define XCR0_RESET 1 /* x87 */
+
+enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, struct space *space,
+                           uint64_t page_address, struct vcpu **created)
+{
+    enum cl_status status = CL_NO_MEMORY;
+    struct vcpu *vcpu;
+
+    if (index >= VM_VCPUS_MAX)
+        return refuse(CL_LIMIT, "vCPU %u: a VM has vCPUs 0 to %u", index, VM_VCPUS_MAX - 1);
+    if (vm->vcpu[index] != NULL)
+        return refuse(CL_OCCUPIED, "vCPU %u exists already", index);
+    vcpu = object_create(account, OBJECT_VCPU, sizeof(*vcpu));
+    if (vcpu == NULL)
+        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a vCPU");
+    vcpu->vm = vm;
+    object_reference(&vm->object);
+    vcpu->index = index;
+    vcpu->cpu = VCPU_NOWHERE;
+    vcpu->xcr0 = XCR0_RESET;
+    vcpu->tsc_offset = 0 - x86_rdtsc(); /* a guest's TSC begins at zero */
+    vcpu->activity = index == 0 ? VCPU_RUNNING : VCPU_WAIT_FOR_SIPI;
+    vlapic_init(&vcpu->lapic, index);
+    vcpu->page = pool_pages(account, 0);
+    vcpu->xstate = xstate_create(account);
+    if (vcpu->page != NULL && vcpu->xstate != NULL)
+        status = virt->vcpu_create(vcpu, account);
+    if (status == CL_OK) {
+        status = space_map_kernel_page(space, account, vcpu->page, page_address, PT_READ | PT_WRITE);
+        vcpu->page_space = space;
+        vcpu->page_address = status == CL_OK ? page_address : 0;
+    } else {
+        status = refuse(CL_NO_MEMORY, "the account has no kernel memory left for a vCPU's tables");
+    }
+    if (status != CL_OK) {
+        enum cl_status destroyed = object_destroy(&vcpu->object);
+        ASSERT(destroyed == CL_OK);
+        return status;
+    }
+    vm->vcpu[index] = vcpu;
+    vm->vcpu_count++;
+    *created = vcpu;
+    return CL_OK;
+}
+
+enum cl_status vcpu_hold(struct vcpu *vcpu, struct thread *thread)
+{
+    struct thread *nobody = NULL;
+
+    if (__atomic_compare_exchange_n(&vcpu->runner, &nobody, thread, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return CL_OK;
+    return refuse(CL_BUSY, "another thread runs this vCPU");
+}
+
+void vcpu_release(struct vcpu *vcpu)
+{
+    __atomic_store_n(&vcpu->runner, NULL, __ATOMIC_RELEASE);
+}
+
+void vcpu_poke(struct vcpu *vcpu)
+{
+    struct thread *runner = __atomic_load_n(&vcpu->runner, __ATOMIC_ACQUIRE);
+
+    if (runner != NULL)
+        thread_poke(runner);
+}
+
+void vcpu_unload(struct cpu *cpu)
+{
+    if (cpu->vcpu == NULL)
+        return;
+    virt->vcpu_unload(cpu->vcpu);
+    __atomic_store_n(&cpu->vcpu->cpu, VCPU_NOWHERE, __ATOMIC_RELEASE);
+    cpu->vcpu = NULL;
+}
+
+/* The page first: it may be mapped in a domain that lives on. A domain that was destroyed has unmapped it already. */
+enum cl_status vcpu_destroy(struct vcpu *vcpu)
+{
+    uint32_t where = __atomic_load_n(&vcpu->cpu, __ATOMIC_ACQUIRE);
+
+    if (__atomic_load_n(&vcpu->runner, __ATOMIC_ACQUIRE) != NULL) {
+        __atomic_store_n(&vcpu->kicked, 1, __ATOMIC_RELEASE);
+        vcpu_poke(vcpu);
+        return CL_IN_PROGRESS;
+    }
+    if (where != VCPU_NOWHERE) {
+        if (&cpus[where] == this_cpu())
+            vcpu_unload(this_cpu());
+        else
+            cpu_attention(&cpus[where], ATTENTION_UNLOAD);
+        return CL_IN_PROGRESS;
+    }
+    if (vcpu->page_address != 0) {
+        TRY(space_unmap(vcpu->page_space, vcpu->page_address));
+        vcpu->page_address = 0;
+    }
+    if (vcpu->vm->vcpu[vcpu->index] == vcpu) {
+        vcpu->vm->vcpu[vcpu->index] = NULL;
+        vcpu->vm->vcpu_count--;
+    }
+    return CL_OK;
+}
+
+void vcpu_free(struct vcpu *vcpu)
+{
+    struct account *account = vcpu->object.account;
+
+    if (vcpu->virt != NULL)
+        virt->vcpu_destroy(vcpu, account);
+    if (vcpu->page != NULL)
+        pool_pages_free(account, vcpu->page, 0);
+    if (vcpu->xstate != NULL)
+        xstate_destroy(account, vcpu->xstate);
+    object_drop(&vcpu->vm->object);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vcpu.h: a guest's CPU: what the kernel keeps beside the backend's control block. */
+#ifndef CL_KERNEL_VCPU_H
+#define CL_KERNEL_VCPU_H
+
+#include "kernel/object.h"
+#include "kernel/virt.h"
+#include "kernel/vlapic.h"
+#include "kernel/xstate.h"
+
+struct thread;
+struct vm;
+
+/* Bits of `signals`. */
+enum vcpu_signal { VCPU_SIGNAL_INIT = 1 << 8, VCPU_SIGNAL_SIPI = 1 << 9 /* bits 7:0: its vector */ };
+
+#define VCPU_NOWHERE UINT32_MAX
+
+struct vcpu {
+    struct object object;
+    struct vm *vm;          /* [o] */
+    struct vcpu_page *page; /* [o] in the pool, shared with the VMM: trust nothing in it */
+    void *virt;             /* [o] the backend's: struct svm_vcpu or struct vmx_vcpu */
+    struct xstate *xstate;  /* [t] the guest's x87/SSE/AVX state while it is not loaded */
+    struct thread *runner;  /* [a] the thread that is inside vcpu_run, or NULL */
+    uint32_t index;         /* [o] = its APIC ID */
+    uint32_t cpu;           /* [a] CPU on which the backend has it loaded; VCPU_NOWHERE */
+    uint64_t tsc_offset;    /* [t] guest TSC = host TSC + this */
+    uint64_t xcr0;          /* [t] the guest's XCR0 */
+    uint64_t sequence;      /* [t] of the last exit handed to the VMM */
+    struct vcpu_exit exit;  /* [t] that exit; its `pending`: it has not been completed */
+    bool window;            /* [t] an event may be waiting in the backend's window */
+    uint32_t kicked;        /* [a] sticky: return from vcpu_run at the next boundary */
+    uint32_t signals;       /* [a] enum vcpu_signal: INIT and SIPI that the VMM has to hear of */
+    uint32_t activity;      /* [t] enum vcpu_activity */
+    uint32_t timer_due;     /* [a] the thread's deadline for the local APIC timer has passed */
+    struct space *page_space; /* [s] where the page is mapped, at page_address; 0: no longer */
+    uint64_t page_address;  /* [s] */
+    struct vlapic lapic;    /* [a] own rules */
+};
+/* [o] set once, before the object is shared; [t] only by the runner, or with no runner under the structure lock;
+ * [a] atomic */
+
+#endif

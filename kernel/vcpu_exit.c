@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vcpu_exit.c: exits that the kernel serves itself; the rest is put into the VMM's words. */
+#include "abi/hypercall.h"
+#include "kernel/assert.h"
+#include "kernel/cpu.h"
+#include "kernel/notification.h"
+#include "kernel/system.h"
+#include "kernel/thread.h"
+#include "kernel/vcpu_run.h"
+#include "kernel/vm.h"
+#include "kernel/x86.h"
+#include "kernel/xstate.h"
+
+/* Bytes of the sensible encoding of instructions that may come without a length. */
+#define LENGTH_HLT 1
+#define LENGTH_TWO 2   /* CPUID, RDMSR, WRMSR */
+#define LENGTH_THREE 3 /* VMMCALL, VMCALL, XSETBV */
+
+#define CPUID_1_ECX_OSXSAVE (1u << 27)
+#define CPUID_1_EDX_APIC (1u << 9)
+#define LEAF_XSAVE 0xdu
+#define XCR0_AVX512 UINT64_C(0xe0)
+
+static void advance(struct vcpu *vcpu, const struct virt_exit *exit, unsigned plain_length)
+{
+    uint64_t length = exit->length != 0 ? exit->length : plain_length;
+
+    virt->vcpu_advance(vcpu, vcpu->page->rip + length);
+}
+
+static void raise_gp(struct vcpu *vcpu)
+{
+    virt->vcpu_inject(vcpu, VCPU_EVENT_EXCEPTION, VECTOR_GP, true, 0);
+}
+
+/* What no table can hold, because it follows from the vCPU's own state. */
+static void overlay_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, struct x86_cpuid *r)
+{
+    switch (leaf) {
+    case 1:
+        virt->vcpu_get(vcpu, VCPU_GROUP_CONTROL);
+        r->ebx = (r->ebx & 0x00ffffff) | vcpu->index << 24;
+        r->ecx = (r->ecx & ~CPUID_1_ECX_OSXSAVE) | ((vcpu->page->cr4 & CR4_OSXSAVE) != 0 ? CPUID_1_ECX_OSXSAVE : 0);
+        if ((vcpu->lapic.apic_base & VLAPIC_BASE_ENABLE) == 0)
+            r->edx &= ~CPUID_1_EDX_APIC;
+        break;
+    case 0xb:
+    case 0x1f:
+        r->edx = vcpu->index;
+        break;
+    case LEAF_XSAVE:
+        /* the guest's XCR0 is loaded: the CPU itself knows the size */
+        if (subleaf == 0)
+            r->ebx = x86_cpuid(LEAF_XSAVE, 0).ebx;
+        break;
+    case 0x8000001e:
+        r->eax = vcpu->index;
+        break;
+    default:
+        break;
+    }
+}
+
+static void handle_cpuid(struct vcpu *vcpu, const struct virt_exit *exit)
+{
+    uint64_t *gpr = vcpu->page->gpr;
+    uint32_t leaf = (uint32_t)gpr[GPR_RAX], subleaf = (uint32_t)gpr[GPR_RCX];
+    const struct vm_cpuid_entry *entry = vm_cpuid_find(vcpu->vm, leaf, subleaf);
+    struct x86_cpuid r = {0};
+
+    if (entry != NULL)
+        r = (struct x86_cpuid){entry->eax, entry->ebx, entry->ecx, entry->edx};
+    overlay_cpuid(vcpu, leaf, subleaf, &r);
+    gpr[GPR_RAX] = r.eax;
+    gpr[GPR_RBX] = r.ebx;
+    gpr[GPR_RCX] = r.ecx;
+    gpr[GPR_RDX] = r.edx;
+    vcpu->page->count_cpuid++;
+    advance(vcpu, exit, LENGTH_TWO);
+}
+
+void vcpu_apic_effect(struct vcpu *vcpu, const struct vlapic_effect *effect)
+{
+    if ((effect->bits & VLAPIC_EFFECT_IPI) != 0)
+        vm_deliver(vcpu->vm, &effect->ipi);
+    if ((effect->bits & VLAPIC_EFFECT_EOI) != 0) {
+        __atomic_fetch_or(&vcpu->vm->eoi[effect->vector / 64], UINT64_C(1) << (effect->vector % 64), __ATOMIC_RELEASE);
+        notification_signal(vcpu->vm->events, UINT64_C(1) << vcpu->vm->events_bit);
+    }
+    if ((effect->bits & VLAPIC_EFFECT_TIMER) != 0 && vcpu->runner != NULL)
+        vcpu_arm_timer(vcpu, vcpu->runner);
+}
+
+static bool is_apic_msr(uint32_t index)
+{
+    return index == MSR_APIC_BASE || index == MSR_TSC_DEADLINE || (index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST);
+}
+
+static void write_tsc(struct vcpu *vcpu, uint64_t value)
+{
+    uint64_t now = x86_rdtsc();
+
+    vlapic_tsc_written(&vcpu->lapic, now + vcpu->tsc_offset, value);
+    vcpu->tsc_offset = value - now;
+    vcpu_arm_timer(vcpu, vcpu->runner);
+}
+
+enum msr_result { MSR_DONE, MSR_FAULT, MSR_VMM };
+
+static enum msr_result policy_msr(const struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value)
+{
+    const struct vm_msr_entry *entry = vm_msr_find(vcpu->vm, index);
+
+    if (entry == NULL || entry->action == VM_MSR_REFUSED || (write && entry->action == VM_MSR_FIXED))
+        return MSR_FAULT;
+    if (entry->action == VM_MSR_TO_VMM)
+        return MSR_VMM;
+    if (!write)
+        *value = entry->value;
+    return MSR_DONE;
+}
+
+static enum msr_result access_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value)
+{
+    struct vlapic_effect effect;
+
+    if (is_apic_msr(index)) {
+        uint64_t now = x86_rdtsc() + vcpu->tsc_offset;
+        if (!write)
+            return vlapic_msr_read(&vcpu->lapic, index, now, value) ? MSR_DONE : MSR_FAULT;
+        if (!vlapic_msr_write(&vcpu->lapic, index, *value, now, &effect))
+            return MSR_FAULT;
+        vcpu_apic_effect(vcpu, &effect);
+        return MSR_DONE;
+    }
+    if (index == MSR_TSC) {
+        if (write)
+            write_tsc(vcpu, *value);
+        else
+            *value = x86_rdtsc() + vcpu->tsc_offset;
+        return MSR_DONE;
+    }
+    if (virt->vcpu_msr(vcpu, index, write, value))
+        return MSR_DONE;
+    return policy_msr(vcpu, index, write, value);
+}
+
+static enum vcpu_verdict handle_msr(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+{
+    uint64_t *gpr = vcpu->page->gpr;
+    uint32_t index = (uint32_t)gpr[GPR_RCX];
+    bool write = exit->kind == VIRT_EXIT_WRMSR;
+    uint64_t value = write ? (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32 : 0;
+
+    vcpu->page->count_msr++;
+    switch (access_msr(vcpu, index, write, &value)) {
+    case MSR_FAULT:
+        raise_gp(vcpu);
+        return VCPU_AGAIN;
+    case MSR_VMM:
+        out->reason = VCPU_EXIT_MSR;
+        out->next_rip = vcpu->page->rip + (exit->length != 0 ? exit->length : LENGTH_TWO);
+        out->msr = (struct vcpu_exit_msr){index, write, value};
+        return VCPU_TO_VMM;
+    case MSR_DONE:
+        break;
+    }
+    if (!write) {
+        gpr[GPR_RAX] = (uint32_t)value;
+        gpr[GPR_RDX] = value >> 32;
+    }
+    advance(vcpu, exit, LENGTH_TWO);
+    return VCPU_AGAIN;
+}
+
+/* SDM Vol. 1 13.3: what XCR0 may hold. */
+static bool xcr0_is_legal(const struct vcpu *vcpu, uint64_t value)
+{
+    const struct vm_cpuid_entry *entry = vm_cpuid_find(vcpu->vm, LEAF_XSAVE, 0);
+    uint64_t allowed = entry != NULL ? (entry->eax | (uint64_t)entry->edx << 32) & xstate_mask : 0;
+    uint64_t avx512 = value & XCR0_AVX512;
+
+    return (value & 1) != 0 && (value & ~allowed) == 0 && ((value & 4) == 0 || (value & 2) != 0) &&
+           (avx512 == 0 || (avx512 == XCR0_AVX512 && (value & 4) != 0));
+}
+
+static void handle_xsetbv(struct vcpu *vcpu, const struct virt_exit *exit)
+{
+    const uint64_t *gpr = vcpu->page->gpr;
+    uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
+
+    virt->vcpu_get(vcpu, VCPU_GROUP_SEGMENTS);
+    unsigned cpl = vcpu->page->segment[SEG_SS].attributes >> SEG_ATTR_DPL_SHIFT & 3;
+    if (cpl != 0 || (uint32_t)gpr[GPR_RCX] != 0 || !xcr0_is_legal(vcpu, value)) {
+        raise_gp(vcpu);
+        return;
+    }
+    vcpu->xcr0 = value;
+    advance(vcpu, exit, LENGTH_THREE);
+}
+
+static enum vcpu_verdict handle_hypercall(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+{
+    uint64_t *gpr = vcpu->page->gpr;
+
+    vcpu->page->count_hypercall++;
+    switch (gpr[GPR_RAX]) {
+    case CL_HYPERCALL_NOP:
+        gpr[GPR_RAX] = 0;
+        break;
+    case CL_HYPERCALL_IDENTIFY:
+        gpr[GPR_RAX] = CL_HYPERCALL_VERSION;
+        break;
+    default:
+        out->reason = VCPU_EXIT_HYPERCALL;
+        out->next_rip = vcpu->page->rip + (exit->length != 0 ? exit->length : LENGTH_THREE);
+        return VCPU_TO_VMM;
+    }
+    advance(vcpu, exit, LENGTH_THREE);
+    return VCPU_AGAIN;
+}
+
+static enum vcpu_verdict handle_io(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+{
+    if ((exit->io.flags & (VCPU_IO_IN | VCPU_IO_STRING)) == 0 &&
+        vm_doorbell_ring(vcpu->vm, exit->io.port, exit->io.size_bytes)) {
+        vcpu->page->count_doorbell++;
+        virt->vcpu_advance(vcpu, exit->next_rip);
+        return VCPU_AGAIN;
+    }
+    vcpu->page->count_io++;
+    out->reason = VCPU_EXIT_IO;
+    out->next_rip = exit->next_rip;
+    out->io = exit->io;
+    return VCPU_TO_VMM;
+}
+
+static void give_up_slice(void)
+{
+    struct cpu *cpu = this_cpu();
+
+    sched_yield(cpu->index, x86_rdtsc());
+    cpu_attention(cpu, ATTENTION_RESCHEDULE);
+}
+
+enum vcpu_verdict vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+{
+    switch (exit->kind) {
+    case VIRT_EXIT_CPUID:
+        handle_cpuid(vcpu, exit);
+        return VCPU_AGAIN;
+    case VIRT_EXIT_HYPERCALL:
+        return handle_hypercall(vcpu, exit, out);
+    case VIRT_EXIT_IO:
+        return handle_io(vcpu, exit, out);
+    case VIRT_EXIT_RDMSR:
+    case VIRT_EXIT_WRMSR:
+        return handle_msr(vcpu, exit, out);
+    case VIRT_EXIT_HLT:
+        vcpu->page->count_hlt++;
+        advance(vcpu, exit, LENGTH_HLT);
+        vcpu->activity = VCPU_HALTED;
+        return VCPU_AGAIN;
+    case VIRT_EXIT_XSETBV:
+        handle_xsetbv(vcpu, exit);
+        return VCPU_AGAIN;
+    case VIRT_EXIT_PAUSE:
+        give_up_slice();
+        return VCPU_AGAIN;
+    case VIRT_EXIT_MEMORY:
+        vcpu->page->count_memory++;
+        out->reason = VCPU_EXIT_MEMORY;
+        out->memory = exit->memory;
+        return VCPU_TO_VMM;
+    case VIRT_EXIT_DECODE:
+        out->reason = VCPU_EXIT_DECODE;
+        out->next_rip = exit->next_rip;
+        out->decode.intercept = exit->intercept;
+        out->decode.detail = exit->detail;
+        return VCPU_TO_VMM;
+    case VIRT_EXIT_EXCEPTION:
+        /* #DB and #AC are caught only to break delivery loops: the guest gets them */
+        virt->vcpu_inject(vcpu, VCPU_EVENT_EXCEPTION, exit->vector, exit->has_error_code, exit->error_code);
+        return VCPU_AGAIN;
+    case VIRT_EXIT_TASK_SWITCH:
+        out->reason = VCPU_EXIT_TASK_SWITCH;
+        out->task.selector = exit->task.selector;
+        out->task.source = exit->task.source;
+        out->task.has_error_code = exit->has_error_code;
+        out->task.error_code = exit->error_code;
+        return VCPU_TO_VMM;
+    case VIRT_EXIT_TRIPLE_FAULT:
+        out->reason = VCPU_EXIT_TRIPLE_FAULT;
+        return VCPU_TO_VMM;
+    case VIRT_EXIT_INVALID_STATE:
+        log_line("VM %s: the CPU refused to enter vCPU %u; broken rules:", vcpu->vm->name, vcpu->index);
+        if (virt->vcpu_audit(vcpu) == 0)
+            log_line("  none that the auditor knows");
+        out->reason = VCPU_EXIT_INVALID_STATE;
+        return VCPU_TO_VMM;
+    case VIRT_EXIT_MACHINE_CHECK:
+        panic("a machine check was reported while VM %s ran", vcpu->vm->name);
+    default:
+        /* interrupts, NMIs and windows: the loop looks at what there is */
+        return VCPU_AGAIN;
+    }
+}

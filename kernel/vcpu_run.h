@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vcpu_run.h: vCPUs: their life, and the loop that runs a guest until somebody else has to act. */
+#ifndef CL_KERNEL_VCPU_RUN_H
+#define CL_KERNEL_VCPU_RUN_H
+
+#include "kernel/vcpu.h"
+
+struct cpu;
+struct thread;
+struct notification;
+struct xstate;
+
+/* vcpu.c */
+
+/* A vCPU in reset state; its page is mapped at `page_address` of `space`. Structure lock. */
+enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, struct space *space,
+                           uint64_t page_address, struct vcpu **created) CL_MUST_CHECK;
+/* CL_IN_PROGRESS while it runs or is loaded somewhere: kicks it. Structure lock. */
+enum cl_status vcpu_destroy(struct vcpu *vcpu) CL_MUST_CHECK;
+void vcpu_free(struct vcpu *vcpu);
+
+/* Become the only one who touches the vCPU's state: the thread that runs it, or one that reads or changes its registers
+ * for the length of a call. CL_BUSY. */
+enum cl_status vcpu_hold(struct vcpu *vcpu, struct thread *thread) CL_MUST_CHECK;
+void vcpu_release(struct vcpu *vcpu);
+
+/* Whoever runs it has something new to look at. Any CPU. */
+void vcpu_poke(struct vcpu *vcpu);
+
+/* The backend forgets the vCPU that is loaded on this CPU. */
+void vcpu_unload(struct cpu *cpu);
+
+/* vcpu_run.c */
+
+/* The system call: take the vCPU, complete its pending exit, load what the VMM changed. The thread then runs the guest
+ * in vcpu_loop. */
+enum cl_status vcpu_run_begin(struct thread *thread, struct vcpu *vcpu, struct notification *notification,
+                              uint64_t completed) CL_MUST_CHECK;
+
+/* Run the guest of this CPU's current thread until the CPU has to attend to something, the thread sleeps, or its VMM
+ * has to act (then thread->vcpu is NULL and its registers hold the result). */
+void vcpu_loop(struct cpu *cpu, struct thread *thread);
+
+/* The thread was stopped inside vcpu_run: as if it had never called. */
+void vcpu_run_abandon(struct thread *thread);
+
+/* vcpu_exit.c */
+
+enum vcpu_verdict {
+    VCPU_AGAIN,  /* enter the guest again */
+    VCPU_TO_VMM, /* fill in the page and return to ring 3 */
+};
+
+/* Serve what a table decides; otherwise say what the VMM gets. */
+enum vcpu_verdict vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out);
+
+/* A write to the local APIC by register or MSR had `effect`: send, tell, arm. */
+void vcpu_apic_effect(struct vcpu *vcpu, const struct vlapic_effect *effect);
+
+/* Arm the running thread's timer for the vCPU's local APIC timer. */
+void vcpu_arm_timer(struct vcpu *vcpu, struct thread *thread);
+
+/* system.c */
+void xstate_switch(struct cpu *cpu, struct xstate *xstate, uint64_t xcr0);
+
+#endif

@@ -1,0 +1,650 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vlapic.c: registers, messages and timer of the software local APIC. Section numbers are those of SDM Vol. 3A. */
+#include "kernel/vlapic.h"
+
+#include "kernel/assert.h"
+#include "kernel/vlapic_table.h"
+#include "kernel/x86.h"
+
+#define VERSION 0x00050014u /* integrated APIC; the last LVT entry is number 5; no EOI broadcast suppression (11.4.8) */
+#define SVR_ENABLE (1u << 8)
+#define SVR_RESET 0xFFu
+#define DFR_FLAT UINT32_MAX
+#define LVT_DELIVERY(lvt) (((lvt) >> 8) & 7)
+#define BASE_RESERVED (~((UINT64_C(1) << 52) - 1) | 0x2FF)
+#define FIRST_LEGAL_VECTOR 16
+#define ESR_SEND_ILLEGAL (1u << 5)
+#define ESR_RECEIVE_ILLEGAL (1u << 6)
+#define ESR_ILLEGAL_REGISTER (1u << 7)
+
+enum timer_mode { TIMER_ONE_SHOT = 0, TIMER_PERIODIC = 1, TIMER_DEADLINE = 2, TIMER_RESERVED = 3 };
+
+/* A register that another CPU may look at. */
+static uint32_t get(const struct vlapic *l, unsigned reg)
+{
+    return READ_ONCE(l->reg[reg]);
+}
+
+static void set(struct vlapic *l, unsigned reg, uint32_t value)
+{
+    WRITE_ONCE(l->reg[reg], value);
+}
+
+static bool is_enabled(const struct vlapic *l)
+{
+    return READ_ONCE(l->apic_base) & VLAPIC_BASE_ENABLE;
+}
+
+static bool is_x2apic(const struct vlapic *l)
+{
+    return READ_ONCE(l->apic_base) & VLAPIC_BASE_X2APIC;
+}
+
+/* 11.12.10.2 */
+static uint32_t x2apic_ldr(uint32_t apic_id)
+{
+    return (apic_id >> 4) << 16 | 1u << (apic_id & 15);
+}
+
+static uint32_t highest_in_service(const struct vlapic *l)
+{
+    for (unsigned word = 8; word-- > 0;)
+        if (l->reg[VLAPIC_REG_ISR + word] != 0)
+            return word * 32 + 31 - (uint32_t)__builtin_clz(l->reg[VLAPIC_REG_ISR + word]);
+    return 0;
+}
+
+/* 11.8.3.1 */
+static uint32_t processor_priority(const struct vlapic *l)
+{
+    uint32_t tpr = get(l, VLAPIC_REG_TPR), in_service = READ_ONCE(l->isr_top) & 0xF0;
+
+    return (tpr & 0xF0) >= in_service ? tpr : in_service;
+}
+
+/* ---------------------------------------------------------------------------------------- what becomes pending */
+
+static enum vlapic_accepted raise_event(struct vlapic *l, uint32_t event)
+{
+    return __atomic_fetch_or(&l->events, event, __ATOMIC_SEQ_CST) & event ? VLAPIC_NOTHING : VLAPIC_KICK;
+}
+
+/* A word of IRR was seen empty: take its bit out of `events`, unless a sender was quicker. The sender sets IRR first
+ * and `events` second, the owner clears `events` first and looks at IRR second, each with a full fence between: one
+ * of them sees the other. */
+static void settle_word(struct vlapic *l, unsigned word)
+{
+    __atomic_fetch_and(&l->events, ~(1u << word), __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&l->reg[VLAPIC_REG_IRR + word], __ATOMIC_SEQ_CST) != 0)
+        __atomic_fetch_or(&l->events, 1u << word, __ATOMIC_SEQ_CST);
+}
+
+static enum vlapic_accepted raise_lvt(struct vlapic *l, unsigned reg);
+
+/* Note an error; the first of its kind since the guest wrote ESR raises the error interrupt (11.5.3), whose own vector
+ * may be illegal and end here a second time, not a third. */
+static enum vlapic_accepted raise_error(struct vlapic *l, uint32_t error)
+{
+    if (__atomic_fetch_or(&l->esr_collected, error, __ATOMIC_SEQ_CST) & error)
+        return VLAPIC_NOTHING;
+    return raise_lvt(l, VLAPIC_REG_LVT_ERROR);
+}
+
+static enum vlapic_accepted raise_vector(struct vlapic *l, unsigned vector, bool level)
+{
+    unsigned word = vector / 32;
+    uint32_t bit = 1u << (vector % 32);
+
+    if (vector < FIRST_LEGAL_VECTOR)
+        return raise_error(l, ESR_RECEIVE_ILLEGAL);
+    if (level)
+        __atomic_fetch_or(&l->reg[VLAPIC_REG_TMR + word], bit, __ATOMIC_SEQ_CST);
+    else if (get(l, VLAPIC_REG_TMR + word) & bit)
+        __atomic_fetch_and(&l->reg[VLAPIC_REG_TMR + word], ~bit, __ATOMIC_SEQ_CST);
+    if (__atomic_fetch_or(&l->reg[VLAPIC_REG_IRR + word], bit, __ATOMIC_SEQ_CST) & bit)
+        return VLAPIC_NOTHING;
+    if (!(__atomic_load_n(&l->events, __ATOMIC_SEQ_CST) & 1u << word))
+        __atomic_fetch_or(&l->events, 1u << word, __ATOMIC_SEQ_CST);
+    return VLAPIC_KICK;
+}
+
+/* 11.5.1. There is no SMM; only LINT0 may be ExtINT, and its line says the rest. */
+static enum vlapic_accepted raise_lvt(struct vlapic *l, unsigned reg)
+{
+    uint32_t lvt = get(l, reg);
+
+    if (lvt & LVT_MASKED)
+        return VLAPIC_NOTHING;
+    if (LVT_DELIVERY(lvt) == VLAPIC_FIXED)
+        return raise_vector(l, lvt & 0xFF, false);
+    if (LVT_DELIVERY(lvt) == VLAPIC_NMI)
+        return raise_event(l, VLAPIC_EVENT_NMI);
+    if (LVT_DELIVERY(lvt) == VLAPIC_INIT)
+        return VLAPIC_ACCEPTED_INIT;
+    return LVT_DELIVERY(lvt) == VLAPIC_EXTINT && reg == VLAPIC_REG_LVT_LINT0 ? VLAPIC_KICK : VLAPIC_NOTHING;
+}
+
+enum vlapic_accepted vlapic_accept(struct vlapic *l, const struct vlapic_message *message)
+{
+    if (!is_enabled(l) || message->deassert)
+        return VLAPIC_NOTHING;
+    switch (message->delivery) {
+    case VLAPIC_FIXED:
+    case VLAPIC_LOWEST_PRIORITY: /* refused by an APIC that software disabled (11.4.7.2) */
+        return get(l, VLAPIC_REG_SVR) & SVR_ENABLE ? raise_vector(l, message->vector, message->level) : VLAPIC_NOTHING;
+    case VLAPIC_NMI:
+        return raise_event(l, VLAPIC_EVENT_NMI);
+    case VLAPIC_INIT:
+        return VLAPIC_ACCEPTED_INIT;
+    case VLAPIC_SIPI:
+        return VLAPIC_ACCEPTED_SIPI;
+    default:
+        return message->delivery == VLAPIC_EXTINT ? VLAPIC_ACCEPTED_EXTINT : VLAPIC_NOTHING;
+    }
+}
+
+enum vlapic_accepted vlapic_lint(struct vlapic *l, unsigned pin, bool level)
+{
+    ASSERT(pin < VLAPIC_LINES);
+    if (!level) {
+        __atomic_fetch_and(&l->events, ~VLAPIC_EVENT_LINE(pin), __ATOMIC_SEQ_CST);
+        return VLAPIC_NOTHING;
+    }
+    if (raise_event(l, VLAPIC_EVENT_LINE(pin)) == VLAPIC_NOTHING)
+        return VLAPIC_NOTHING;
+    if (!is_enabled(l)) /* the pins are INTR and NMI then (11.4.3) */
+        return pin == 0 ? VLAPIC_KICK : raise_event(l, VLAPIC_EVENT_NMI);
+    return raise_lvt(l, VLAPIC_REG_LVT_LINT0 + pin);
+}
+
+bool vlapic_accepts_extint(const struct vlapic *l)
+{
+    uint32_t lvt = get(l, VLAPIC_REG_LVT_LINT0);
+
+    return !is_enabled(l) || (!(lvt & LVT_MASKED) && LVT_DELIVERY(lvt) == VLAPIC_EXTINT);
+}
+
+/* --------------------------------------------------------------------------------------------- what is delivered */
+
+static unsigned highest_request(struct vlapic *l)
+{
+    uint32_t left = __atomic_load_n(&l->events, __ATOMIC_SEQ_CST) & VLAPIC_EVENT_IRR;
+
+    while (left != 0) {
+        unsigned word = 31 - (unsigned)__builtin_clz(left);
+        uint32_t irr = __atomic_load_n(&l->reg[VLAPIC_REG_IRR + word], __ATOMIC_SEQ_CST);
+
+        if (irr != 0)
+            return word * 32 + 31 - (unsigned)__builtin_clz(irr);
+        settle_word(l, word); /* a reset may have left its bit behind */
+        left &= ~(1u << word);
+    }
+    return 0;
+}
+
+int vlapic_highest_deliverable(struct vlapic *l)
+{
+    unsigned vector = highest_request(l);
+
+    return vector >> 4 > processor_priority(l) >> 4 ? (int)vector : -1;
+}
+
+unsigned vlapic_cr8_threshold(struct vlapic *l)
+{
+    unsigned class = highest_request(l) >> 4;
+
+    return class > l->isr_top >> 4 && class <= vlapic_cr8_get(l) ? class : 0;
+}
+
+void vlapic_take(struct vlapic *l, unsigned vector)
+{
+    unsigned word = vector / 32;
+    uint32_t bit = 1u << (vector % 32), before;
+
+    ASSERT(vector < 256 && vector > l->isr_top);
+    before = __atomic_fetch_and(&l->reg[VLAPIC_REG_IRR + word], ~bit, __ATOMIC_SEQ_CST);
+    ASSERT(before & bit);
+    if (before == bit)
+        settle_word(l, word);
+    l->reg[VLAPIC_REG_ISR + word] |= bit;
+    WRITE_ONCE(l->isr_top, vector);
+}
+
+bool vlapic_eoi(struct vlapic *l, uint8_t *vector)
+{
+    uint32_t top = l->isr_top, bit = 1u << (top % 32);
+
+    if (top == 0)
+        return false;
+    l->reg[VLAPIC_REG_ISR + top / 32] &= ~bit;
+    WRITE_ONCE(l->isr_top, highest_in_service(l));
+    *vector = (uint8_t)top;
+    return get(l, VLAPIC_REG_TMR + top / 32) & bit;
+}
+
+bool vlapic_nmi_take(struct vlapic *l)
+{
+    return __atomic_fetch_and(&l->events, ~VLAPIC_EVENT_NMI, __ATOMIC_SEQ_CST) & VLAPIC_EVENT_NMI;
+}
+
+/* ----------------------------------------------------------------------------------------------------- addresses */
+
+bool vlapic_message_from_msi(uint64_t address, uint32_t data, struct vlapic_message *message)
+{
+    uint32_t destination = (address >> 12) & 0xFF;
+    bool level = data & 1 << 15, one_of_many = (address & 0xC) == 0xC; /* redirection hint, logical */
+
+    if (address >> 20 != 0xFEE)
+        return false;
+    *message = (struct vlapic_message){
+        .destination = destination == 0xFF ? VLAPIC_BROADCAST : destination,
+        .delivery = (data >> 8) & 7,
+        .vector = (uint8_t)data,
+        .logical = address & 1 << 2,
+        .level = level,
+        .deassert = level && !(data & 1 << 14),
+    };
+    if (one_of_many && message->delivery == VLAPIC_FIXED)
+        message->delivery = VLAPIC_LOWEST_PRIORITY;
+    return true;
+}
+
+struct vlapic_message vlapic_message_from_icr(uint32_t sender, uint64_t icr, bool x2apic)
+{
+    uint32_t destination = (uint32_t)(icr >> 32);
+
+    if (!x2apic)
+        destination = destination >> 24 == 0xFF ? VLAPIC_BROADCAST : destination >> 24;
+    return (struct vlapic_message){
+        .destination = destination,
+        .sender = sender,
+        .shorthand = (icr >> 18) & 3,
+        .delivery = (icr >> 8) & 7,
+        .vector = (uint8_t)icr,
+        .logical = icr & 1 << 11,
+        .level = false, /* IPIs are edge-triggered whatever the bit says, but for the INIT de-assert (11.6.1) */
+        .deassert = ((icr >> 8) & 7) == VLAPIC_INIT && (icr & 1 << 15) && !(icr & 1 << 14),
+    };
+}
+
+bool vlapic_matches(const struct vlapic *l, const struct vlapic_message *message)
+{
+    uint32_t destination = message->destination, ldr = get(l, VLAPIC_REG_LDR);
+
+    if (!is_enabled(l))
+        return false;
+    if (message->shorthand != VLAPIC_TO_DESTINATION)
+        return message->shorthand == VLAPIC_TO_ALL ||
+               (message->sender == l->apic_id) == (message->shorthand == VLAPIC_TO_SELF);
+    if (destination == VLAPIC_BROADCAST)
+        return true;
+    if (!message->logical)
+        return destination == l->apic_id;
+    if (is_x2apic(l))
+        return destination >> 16 == ldr >> 16 && (destination & ldr & 0xFFFF);
+    ldr >>= 24;
+    if (get(l, VLAPIC_REG_DFR) == DFR_FLAT)
+        return destination <= 0xFF && (destination & ldr);
+    return (destination >> 4 == ldr >> 4 || destination >> 4 == 15) && (destination & ldr & 15);
+}
+
+uint32_t vlapic_priority(const struct vlapic *l)
+{
+    return is_enabled(l) && (get(l, VLAPIC_REG_SVR) & SVR_ENABLE) ? processor_priority(l) : UINT32_MAX;
+}
+
+/* A write of ICR or of the self-IPI register. The guest's own errors are caught here, before others hear of them. */
+static void send(struct vlapic *l, struct vlapic_message message, struct vlapic_effect *effect)
+{
+    bool fixed = message.delivery == VLAPIC_FIXED || message.delivery == VLAPIC_LOWEST_PRIORITY;
+
+    if (fixed && message.vector < FIRST_LEGAL_VECTOR) {
+        (void)raise_error(l, ESR_SEND_ILLEGAL);
+    } else if (message.shorthand == VLAPIC_TO_SELF) {
+        if (message.delivery == VLAPIC_FIXED && (l->reg[VLAPIC_REG_SVR] & SVR_ENABLE))
+            (void)raise_vector(l, message.vector, false);
+    } else if (!message.deassert && (fixed || (message.delivery >= VLAPIC_NMI && message.delivery <= VLAPIC_SIPI))) {
+        effect->bits |= VLAPIC_EFFECT_IPI;
+        effect->ipi = message;
+    }
+}
+
+/* --------------------------------------------------------------------------------------------------------- timer */
+
+static enum timer_mode timer_mode(uint32_t lvt)
+{
+    return (lvt >> 17) & 3;
+}
+
+static bool is_periodic(const struct vlapic *l)
+{
+    return timer_mode(l->reg[VLAPIC_REG_LVT_TIMER]) == TIMER_PERIODIC;
+}
+
+static bool is_counting(const struct vlapic *l)
+{
+    return timer_mode(l->reg[VLAPIC_REG_LVT_TIMER]) <= TIMER_PERIODIC;
+}
+
+/* Figure 11-10. */
+static unsigned divide_shift(uint32_t divide)
+{
+    return (((divide & 8) >> 1 | (divide & 3)) + 1) & 7;
+}
+
+static uint64_t add_saturating(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? VLAPIC_TIMER_NEVER : sum;
+}
+
+static uint64_t period_tsc(const struct vlapic *l)
+{
+    uint64_t period = (uint64_t)l->reg[VLAPIC_REG_INITIAL_COUNT] << divide_shift(l->reg[VLAPIC_REG_DIVIDE]);
+
+    return is_periodic(l) && period < VLAPIC_PERIOD_MIN_TSC ? VLAPIC_PERIOD_MIN_TSC : period;
+}
+
+static uint32_t current_count(const struct vlapic *l, uint64_t now)
+{
+    uint64_t left, count, due = l->timer_due;
+
+    if (!is_counting(l) || due == VLAPIC_TIMER_NEVER || (due <= now && !is_periodic(l)))
+        return 0;
+    left = due > now ? due - now : period_tsc(l) - (now - due) % period_tsc(l);
+    count = ((left - 1) >> divide_shift(l->reg[VLAPIC_REG_DIVIDE])) + 1;
+    return count < l->reg[VLAPIC_REG_INITIAL_COUNT] ? (uint32_t)count : l->reg[VLAPIC_REG_INITIAL_COUNT];
+}
+
+bool vlapic_timer_fire(struct vlapic *l, uint64_t now)
+{
+    uint64_t due = l->timer_due;
+
+    if (due == VLAPIC_TIMER_NEVER || due > now)
+        return false;
+    l->timer_due = VLAPIC_TIMER_NEVER;
+    if (is_periodic(l))
+        l->timer_due = add_saturating(now, period_tsc(l) - (now - due) % period_tsc(l));
+    return raise_lvt(l, VLAPIC_REG_LVT_TIMER) == VLAPIC_KICK;
+}
+
+void vlapic_tsc_written(struct vlapic *l, uint64_t before, uint64_t after)
+{
+    if (is_counting(l) && l->timer_due != VLAPIC_TIMER_NEVER)
+        l->timer_due = l->timer_due > before ? add_saturating(after, l->timer_due - before) : after;
+}
+
+/* ----------------------------------------------------------------------------------------------------- registers */
+
+static uint32_t read_register(const struct vlapic *l, unsigned reg, uint64_t now)
+{
+    if (reg == VLAPIC_REG_PPR)
+        return processor_priority(l);
+    return reg == VLAPIC_REG_CURRENT_COUNT ? current_count(l, now) : get(l, reg);
+}
+
+static void write_lvt(struct vlapic *l, unsigned reg, uint32_t value)
+{
+    enum timer_mode before = timer_mode(l->reg[reg]), after = timer_mode(value);
+
+    set(l, reg, l->reg[VLAPIC_REG_SVR] & SVR_ENABLE ? value : value | LVT_MASKED); /* 11.4.7.2 */
+    if (reg == VLAPIC_REG_LVT_TIMER && before != after && (before | after) > TIMER_PERIODIC) {
+        l->timer_due = VLAPIC_TIMER_NEVER; /* to or from TSC deadline: disarmed (11.5.4.1) */
+        l->reg[VLAPIC_REG_INITIAL_COUNT] = 0;
+    }
+}
+
+/* The count that is left goes on at the new rate. */
+static void write_divide(struct vlapic *l, uint32_t value, uint64_t now)
+{
+    uint32_t count = current_count(l, now);
+
+    l->reg[VLAPIC_REG_DIVIDE] = value;
+    if (count != 0 && l->timer_due > now)
+        l->timer_due = add_saturating(now, (uint64_t)count << divide_shift(value));
+}
+
+/* `value` holds only writable bits. */
+static void write_register(struct vlapic *l, unsigned reg, uint32_t value, uint64_t now, struct vlapic_effect *effect)
+{
+    switch (reg) {
+    case VLAPIC_REG_EOI:
+        if (vlapic_eoi(l, &effect->vector))
+            effect->bits |= VLAPIC_EFFECT_EOI;
+        return;
+    case VLAPIC_REG_SVR:
+        set(l, reg, value);
+        for (unsigned i = VLAPIC_REG_LVT_TIMER; !(value & SVR_ENABLE) && i <= VLAPIC_REG_LVT_ERROR; i++)
+            set(l, i, l->reg[i] | LVT_MASKED);
+        return;
+    case VLAPIC_REG_ESR:
+        l->reg[reg] = __atomic_exchange_n(&l->esr_collected, 0, __ATOMIC_SEQ_CST);
+        return;
+    case VLAPIC_REG_ICR:
+        l->reg[reg] = value;
+        send(l, vlapic_message_from_icr(l->apic_id, (uint64_t)l->reg[reg + 1] << 32 | value, is_x2apic(l)), effect);
+        return;
+    case VLAPIC_REG_SELF_IPI:
+        send(l, (struct vlapic_message){ .shorthand = VLAPIC_TO_SELF, .vector = (uint8_t)value }, effect);
+        return;
+    case VLAPIC_REG_LVT_TIMER ... VLAPIC_REG_LVT_ERROR:
+        write_lvt(l, reg, value);
+        break;
+    case VLAPIC_REG_INITIAL_COUNT:
+        if (!is_counting(l))
+            return;
+        l->reg[reg] = value;
+        l->timer_due = value == 0 ? VLAPIC_TIMER_NEVER : add_saturating(now, period_tsc(l));
+        break;
+    case VLAPIC_REG_DIVIDE:
+        write_divide(l, value, now);
+        break;
+    default: /* TPR, LDR, DFR, ICR_HIGH */
+        set(l, reg, reg == VLAPIC_REG_DFR ? value | rules[reg].kept : value);
+        return;
+    }
+    effect->bits |= VLAPIC_EFFECT_TIMER;
+}
+
+/* The rule of the register at `offset` in xAPIC mode. A reserved one is an error (11.5.3); the bytes between
+ * registers are undefined (11.4.1), and have no effect here. */
+static bool mmio_allows(struct vlapic *l, uint32_t offset, unsigned access)
+{
+    unsigned reg = offset >> 4;
+
+    if (offset & 15)
+        return false;
+    if (reg >= VLAPIC_REG_COUNT || !(rules[reg].access & X)) {
+        (void)raise_error(l, ESR_ILLEGAL_REGISTER);
+        return false;
+    }
+    return rules[reg].access & access;
+}
+
+bool vlapic_mmio_read(struct vlapic *l, uint32_t offset, uint64_t now, uint32_t *value)
+{
+    if (!is_enabled(l) || is_x2apic(l))
+        return false;
+    *value = mmio_allows(l, offset, X) ? read_register(l, offset >> 4, now) : 0;
+    return true;
+}
+
+bool vlapic_mmio_write(struct vlapic *l, uint32_t offset, uint32_t value, uint64_t now, struct vlapic_effect *effect)
+{
+    *effect = (struct vlapic_effect){ 0 };
+    if (!is_enabled(l) || is_x2apic(l))
+        return false;
+    if (mmio_allows(l, offset, XW))
+        write_register(l, offset >> 4, value & rules[offset >> 4].writable, now, effect);
+    return true;
+}
+
+static void reset_registers(struct vlapic *l)
+{
+    for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
+        set(l, reg, reg >= VLAPIC_REG_LVT_TIMER && reg <= VLAPIC_REG_LVT_ERROR ? LVT_MASKED : 0);
+    for (unsigned word = 0; word < 8; word++)
+        settle_word(l, word);
+    set(l, VLAPIC_REG_ID, is_x2apic(l) ? l->apic_id : l->apic_id << 24);
+    set(l, VLAPIC_REG_VERSION, VERSION);
+    set(l, VLAPIC_REG_SVR, SVR_RESET);
+    set(l, VLAPIC_REG_LDR, is_x2apic(l) ? x2apic_ldr(l->apic_id) : 0);
+    set(l, VLAPIC_REG_DFR, DFR_FLAT);
+    WRITE_ONCE(l->esr_collected, 0);
+    WRITE_ONCE(l->isr_top, 0);
+    l->timer_due = VLAPIC_TIMER_NEVER;
+}
+
+/* Figure 11-27: off ↔ xAPIC → x2APIC → off; nothing else. */
+static bool write_base(struct vlapic *l, uint64_t value, struct vlapic_effect *effect)
+{
+    bool enable = value & VLAPIC_BASE_ENABLE, x2apic = value & VLAPIC_BASE_X2APIC;
+
+    if ((value & BASE_RESERVED) || (x2apic && !enable) || (x2apic && !is_enabled(l)) ||
+        (is_x2apic(l) && enable && !x2apic))
+        return false;
+    if (value != l->apic_base)
+        effect->bits |= VLAPIC_EFFECT_BASE;
+    if (x2apic && !is_x2apic(l)) {
+        set(l, VLAPIC_REG_ID, l->apic_id);
+        set(l, VLAPIC_REG_LDR, x2apic_ldr(l->apic_id));
+        set(l, VLAPIC_REG_DFR, DFR_FLAT);
+        l->reg[VLAPIC_REG_ICR_HIGH] = 0; /* xAPIC's destination means nothing here */
+    }
+    WRITE_ONCE(l->apic_base, value);
+    if (!enable) {
+        reset_registers(l);
+        effect->bits |= VLAPIC_EFFECT_TIMER;
+    }
+    return true;
+}
+
+bool vlapic_msr_read(struct vlapic *l, uint32_t index, uint64_t now, uint64_t *value)
+{
+    unsigned reg = index - MSR_X2APIC_FIRST;
+
+    if (index == MSR_APIC_BASE) {
+        *value = l->apic_base;
+    } else if (index == MSR_TSC_DEADLINE) {
+        *value = is_counting(l) || l->timer_due == VLAPIC_TIMER_NEVER ? 0 : l->timer_due;
+    } else {
+        if (!is_x2apic(l) || reg >= VLAPIC_REG_COUNT || !(rules[reg].access & X2R))
+            return false;
+        *value = read_register(l, reg, now);
+        if (reg == VLAPIC_REG_ICR)
+            *value |= (uint64_t)l->reg[VLAPIC_REG_ICR_HIGH] << 32;
+    }
+    return true;
+}
+
+bool vlapic_msr_write(struct vlapic *l, uint32_t index, uint64_t value, uint64_t now, struct vlapic_effect *effect)
+{
+    unsigned reg = index - MSR_X2APIC_FIRST;
+
+    *effect = (struct vlapic_effect){ 0 };
+    if (index == MSR_APIC_BASE)
+        return write_base(l, value, effect);
+    if (index == MSR_TSC_DEADLINE) {
+        if (timer_mode(l->reg[VLAPIC_REG_LVT_TIMER]) == TIMER_DEADLINE) {
+            l->timer_due = value == 0 ? VLAPIC_TIMER_NEVER : value;
+            effect->bits |= VLAPIC_EFFECT_TIMER;
+        }
+        return true;
+    }
+    if (!is_x2apic(l) || reg >= VLAPIC_REG_COUNT || !(rules[reg].access & X2W))
+        return false;
+    if ((uint32_t)value & ~(rules[reg].writable | rules[reg].tolerated) || (reg != VLAPIC_REG_ICR && value >> 32 != 0))
+        return false;
+    if (reg == VLAPIC_REG_ICR)
+        l->reg[VLAPIC_REG_ICR_HIGH] = (uint32_t)(value >> 32);
+    write_register(l, reg, (uint32_t)value & rules[reg].writable, now, effect);
+    return true;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- life */
+
+void vlapic_init(struct vlapic *l, uint32_t apic_id)
+{
+    *l = (struct vlapic){ .apic_id = apic_id };
+    l->apic_base = VLAPIC_BASE_DEFAULT | VLAPIC_BASE_ENABLE | (apic_id == 0 ? VLAPIC_BASE_BSP : 0);
+    reset_registers(l);
+}
+
+void vlapic_reset(struct vlapic *l)
+{
+    reset_registers(l);
+    (void)vlapic_nmi_take(l);
+}
+
+#define FLAGS_SHIFT 8 /* from VLAPIC_STATE_* to VLAPIC_EVENT_* */
+static_assert(VLAPIC_STATE_NMI_PENDING << FLAGS_SHIFT == VLAPIC_EVENT_NMI, "the same order of bits");
+static_assert(VLAPIC_STATE_LINT0_HIGH << FLAGS_SHIFT == VLAPIC_EVENT_LINE(0), "the same order of bits");
+static_assert(VLAPIC_STATE_LINT1_HIGH << FLAGS_SHIFT == VLAPIC_EVENT_LINE(1), "the same order of bits");
+
+void vlapic_state_get(const struct vlapic *l, struct vlapic_state *state)
+{
+    *state = (struct vlapic_state){
+        .apic_base = l->apic_base,
+        .timer_due_tsc = l->timer_due,
+        .esr_collected = READ_ONCE(l->esr_collected),
+        .flags = READ_ONCE(l->events) >> FLAGS_SHIFT,
+    };
+    for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
+        state->reg[reg] = get(l, reg);
+}
+
+/* Whether register `reg` of an APIC with this ID can have the value that `s` gives it. */
+static bool is_legal(const struct vlapic *l, const struct vlapic_state *s, unsigned reg)
+{
+    bool x2apic = s->apic_base & VLAPIC_BASE_X2APIC;
+    uint32_t value = s->reg[reg];
+
+    if (reg == VLAPIC_REG_ID)
+        return value == (x2apic ? l->apic_id : l->apic_id << 24);
+    if (reg == VLAPIC_REG_VERSION)
+        return value == VERSION;
+    if (reg == VLAPIC_REG_LDR && x2apic)
+        return value == x2apic_ldr(l->apic_id);
+    if (reg == VLAPIC_REG_ICR_HIGH && x2apic)
+        return true;
+    if (reg == VLAPIC_REG_SELF_IPI)
+        return value == 0;
+    if (reg >= VLAPIC_REG_LVT_TIMER && reg <= VLAPIC_REG_LVT_ERROR && !(value & LVT_MASKED) &&
+        !(s->reg[VLAPIC_REG_SVR] & SVR_ENABLE))
+        return false;
+    if (reg == VLAPIC_REG_DFR && ~value & rules[reg].kept)
+        return false;
+    return !(value & ~(rules[reg].writable | rules[reg].kept));
+}
+
+enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
+{
+    bool enable = s->apic_base & VLAPIC_BASE_ENABLE, x2apic = s->apic_base & VLAPIC_BASE_X2APIC;
+    bool armed = s->timer_due_tsc != VLAPIC_TIMER_NEVER, counting;
+    enum timer_mode mode = timer_mode(s->reg[VLAPIC_REG_LVT_TIMER]);
+    uint32_t events = s->flags << FLAGS_SHIFT;
+
+    if ((s->apic_base & BASE_RESERVED) || (x2apic && !enable))
+        return refuse(CL_BAD_ARGUMENT, "local APIC state: IA32_APIC_BASE cannot be %lx", s->apic_base);
+    if ((s->esr_collected & ~ESR_ALL) || s->flags > 7)
+        return refuse(CL_BAD_ARGUMENT, "local APIC state: unknown bits in esr_collected or flags");
+    for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
+        if (!is_legal(l, s, reg))
+            return refuse(CL_BAD_ARGUMENT, "local APIC state: register %x0h cannot be %x", reg, s->reg[reg]);
+    counting = s->reg[VLAPIC_REG_INITIAL_COUNT] != 0;
+    if ((mode > TIMER_PERIODIC && counting) || (armed && mode <= TIMER_PERIODIC && !counting) ||
+        (armed && mode == TIMER_RESERVED))
+        return refuse(CL_BAD_ARGUMENT, "local APIC state: the timer's mode and count contradict timer_due_tsc");
+
+    WRITE_ONCE(l->apic_base, s->apic_base);
+    WRITE_ONCE(l->esr_collected, s->esr_collected);
+    l->timer_due = s->timer_due_tsc;
+    for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
+        set(l, reg, s->reg[reg]);
+    for (unsigned word = 0; word < 8; word++)
+        events |= s->reg[VLAPIC_REG_IRR + word] != 0 ? 1u << word : 0;
+    WRITE_ONCE(l->isr_top, highest_in_service(l));
+    __atomic_store_n(&l->events, events, __ATOMIC_SEQ_CST);
+    return CL_OK;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vlapic.h: the local APIC of a vCPU, in software alone (SDM Vol. 3A ch. 11).
+ *
+ * Vendor-neutral, touches no hardware, allocates nothing, takes no lock. Two kinds of callers:
+ *
+ *   owner   whoever has the vCPU to itself: the CPU that runs it, or, while it does not run, the holder of its lock.
+ *   anyone  any CPU, at any time, without a lock: vlapic_accept, _matches, _priority, _lint, _idle.
+ *
+ * Time is the guest's TSC, always an argument (`now`). The timer's clock is the guest TSC, divided as the divide
+ * configuration register says.
+ *
+ * What has to be done outside (IPIs to other vCPUs, the EOI of a level interrupt, a new timer deadline) is reported in
+ * struct vlapic_effect, and is the caller's to do.
+ */
+#ifndef CL_KERNEL_VLAPIC_H
+#define CL_KERNEL_VLAPIC_H
+
+#include "abi/vlapic_state.h"
+#include "kernel/types.h"
+
+#define VLAPIC_BASE_DEFAULT UINT64_C(0xFEE00000)
+#define VLAPIC_BASE_BSP (UINT64_C(1) << 8)
+#define VLAPIC_BASE_X2APIC (UINT64_C(1) << 10)
+#define VLAPIC_BASE_ENABLE (UINT64_C(1) << 11)
+
+#define VLAPIC_BROADCAST UINT32_MAX
+#define VLAPIC_LINES 2
+
+/* A periodic timer interrupts no faster than this, however short a period the guest asks for, so that it cannot storm
+ * the host: 20,000 TSC ticks are 7 µs at 3 GHz. */
+#define VLAPIC_PERIOD_MIN_TSC 20000u
+
+enum vlapic_delivery { /* SDM Vol. 3A 11.6.1, figure 11-12 */
+                       VLAPIC_FIXED = 0,
+                       VLAPIC_LOWEST_PRIORITY = 1,
+                       VLAPIC_SMI = 2,
+                       VLAPIC_NMI = 4,
+                       VLAPIC_INIT = 5,
+                       VLAPIC_SIPI = 6,
+                       VLAPIC_EXTINT = 7,
+};
+
+enum vlapic_shorthand { VLAPIC_TO_DESTINATION = 0, VLAPIC_TO_SELF = 1, VLAPIC_TO_ALL = 2, VLAPIC_TO_OTHERS = 3 };
+
+/* An interrupt on its way to local APICs: from an MSI, an IOAPIC pin or an ICR. */
+struct vlapic_message {
+    uint32_t destination; /* APIC ID or logical destination; VLAPIC_BROADCAST for all, whatever the source's width */
+    uint32_t sender;      /* APIC ID of the sender: meaningful with a shorthand */
+    uint8_t shorthand;    /* enum vlapic_shorthand */
+    uint8_t delivery;     /* enum vlapic_delivery */
+    uint8_t vector;
+    bool logical;
+    bool level; /* level-triggered */
+    bool deassert;
+};
+
+/* What an access asks the caller to do: bits. */
+enum vlapic_effect_bits {
+    VLAPIC_EFFECT_IPI = 1 << 0,   /* deliver `ipi` to the vCPUs that match (never only to the sender) */
+    VLAPIC_EFFECT_EOI = 1 << 1,   /* the level interrupt `vector` has ended: tell the IOAPIC model */
+    VLAPIC_EFFECT_TIMER = 1 << 2, /* vlapic_deadline() may have changed; it may also lie in the past */
+    VLAPIC_EFFECT_BASE = 1 << 3,  /* IA32_APIC_BASE changed: mode (CPUID's APIC bit) or address */
+};
+
+struct vlapic_effect {
+    uint32_t bits; /* enum vlapic_effect_bits */
+    uint8_t vector;
+    struct vlapic_message ipi;
+};
+
+/* What became of a message, and what is left to the caller. */
+enum vlapic_accepted {
+    VLAPIC_NOTHING = 0,        /* refused, or was pending before: the target has nothing new */
+    VLAPIC_KICK = 1,           /* an interrupt or NMI is newly pending: the target has to look */
+    VLAPIC_ACCEPTED_INIT = 2,  /* the caller resets the vCPU or tells its VMM */
+    VLAPIC_ACCEPTED_SIPI = 3,  /* message.vector is the start page */
+    VLAPIC_ACCEPTED_EXTINT = 4 /* the vector has to be asked from the 8259 */
+};
+
+/* Bits of `events`. Bits 7:0: that word of IRR may hold bits. */
+#define VLAPIC_EVENT_IRR 0xFFu
+#define VLAPIC_EVENT_NMI (1u << 8)
+#define VLAPIC_EVENT_LINE(pin) (1u << (9 + (pin))) /* the LINT pin is high */
+
+struct vlapic {
+    uint32_t events;        /* [a]  VLAPIC_EVENT_*: 0 = nothing to deliver */
+    uint32_t isr_top;       /* [w]  highest vector in ISR, 0 if there is none */
+    uint32_t esr_collected; /* [a]  errors since the last write of ESR */
+    uint32_t apic_id;       /* [i] */
+    uint64_t apic_base;     /* [w] */
+    uint64_t timer_due;     /* [o]  guest TSC, VLAPIC_TIMER_NEVER: disarmed */
+    uint32_t
+        reg[VLAPIC_REG_COUNT]; /* [w]  as in struct vlapic_state; [a] IRR, before its word's bit in `events`, and TMR */
+}; /* [a] = atomic, anyone; [w] = written by the owner, read by anyone; [o] = owner; [i] = set once by vlapic_init */
+
+/* ------------------------------------------------------------------------------------------------------ life */
+
+/* Power-up state (SDM Vol. 3A 11.4.7.1) in xAPIC mode with the ID `apic_id`; the vCPU with ID 0 is the BSP. Before
+ * the vCPU is shared. */
+void vlapic_init(struct vlapic *l, uint32_t apic_id);
+
+/* What an INIT does (11.4.7.3): as power-up, but IA32_APIC_BASE stays, and so does a high LINT line. Owner. */
+void vlapic_reset(struct vlapic *l);
+
+/* State out and in (owner). `set` checks everything first and changes nothing when it refuses: CL_BAD_ARGUMENT with
+ * the name of the field. The caller then re-arms the timer from vlapic_deadline(). */
+void vlapic_state_get(const struct vlapic *l, struct vlapic_state *state);
+enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *state) CL_MUST_CHECK;
+
+/* ----------------------------------------------------------------------------------------------- guest accesses */
+
+/* An access of 32 bits to the xAPIC page, `offset` in bytes (0 to FFFh). Owner. False when the APIC does not answer
+ * there (it is disabled or in x2APIC mode): the access goes to whatever memory lies below. Reserved registers read 0,
+ * ignore writes and raise "illegal register address" in ESR (11.5.3). */
+bool vlapic_mmio_read(struct vlapic *l, uint32_t offset, uint64_t now, uint32_t *value) CL_MUST_CHECK;
+bool vlapic_mmio_write(struct vlapic *l, uint32_t offset, uint32_t value, uint64_t now,
+                       struct vlapic_effect *effect) CL_MUST_CHECK;
+
+/* RDMSR and WRMSR of IA32_APIC_BASE, IA32_TSC_DEADLINE and 800h to 8FFh (11.4.4, 11.5.4.1, 11.12). Owner. False: raise
+ * #GP(0); nothing has changed. `*effect` is always filled in. */
+bool vlapic_msr_read(struct vlapic *l, uint32_t index, uint64_t now, uint64_t *value) CL_MUST_CHECK;
+bool vlapic_msr_write(struct vlapic *l, uint32_t index, uint64_t value, uint64_t now,
+                      struct vlapic_effect *effect) CL_MUST_CHECK;
+
+/* CR8 is bits 7:4 of TPR (11.8.6). Owner. The caller has checked that a value written is at most 15. */
+static inline uint64_t vlapic_cr8_get(const struct vlapic *l)
+{
+    return l->reg[VLAPIC_REG_TPR] >> 4;
+}
+
+static inline void vlapic_cr8_set(struct vlapic *l, uint64_t value)
+{
+    WRITE_ONCE(l->reg[VLAPIC_REG_TPR], (uint32_t)(value & 15) << 4);
+}
+
+/* ----------------------------------------------------------------------------------------------------- messages */
+
+/* An MSI write (11.11). False when the address is not FEExxxxxh: no interrupt. Destination FFh means all. */
+bool vlapic_message_from_msi(uint64_t address, uint32_t data, struct vlapic_message *message) CL_MUST_CHECK;
+
+/* The message that an ICR value sends (11.6.1, 11.12.9); `x2apic` says how wide the destination in `icr` is. */
+struct vlapic_message vlapic_message_from_icr(uint32_t sender, uint64_t icr, bool x2apic);
+
+/* Whether this APIC is addressed (11.6.2, 11.12.10). Anyone. */
+bool vlapic_matches(const struct vlapic *l, const struct vlapic_message *message);
+
+/* For lowest-priority delivery the caller gives the message to the matching APIC with the smallest number (11.6.2.4):
+ * its processor priority, or UINT32_MAX when it takes no fixed interrupts at all. Anyone. */
+uint32_t vlapic_priority(const struct vlapic *l);
+
+/* Take a message that was found to match. Anyone, no lock, never waits; an IRR bit is never lost against a concurrent
+ * vlapic_take. Orders everything the caller wrote before it ahead of the target's seeing the interrupt. */
+enum vlapic_accepted vlapic_accept(struct vlapic *l, const struct vlapic_message *message) CL_MUST_CHECK;
+
+/* Pin LINT0 or LINT1 changes to `level`; what happens at a rising edge is the LVT's to say (11.5.1). Anyone. ExtINT
+ * mode leaves the line to vlapic_extint_pending(). */
+enum vlapic_accepted vlapic_lint(struct vlapic *l, unsigned pin, bool level) CL_MUST_CHECK;
+
+/* ------------------------------------------------------------------------------------------ before each VM entry */
+
+/* True when there is nothing at all to deliver: no IRR bit, no NMI, LINT0 not high. One load. Anyone. */
+static inline bool vlapic_idle(const struct vlapic *l)
+{
+    return (__atomic_load_n(&l->events, __ATOMIC_ACQUIRE) & ~VLAPIC_EVENT_LINE(1)) == 0;
+}
+
+/* The slow half of vlapic_pending. */
+int vlapic_highest_deliverable(struct vlapic *l);
+
+/* The vector that the CPU may be given now, above the processor priority (11.8.3.1), or -1. Owner. One load when IRR is
+ * empty. */
+static inline int vlapic_pending(struct vlapic *l)
+{
+    return (__atomic_load_n(&l->events, __ATOMIC_ACQUIRE) & VLAPIC_EVENT_IRR) == 0 ? -1 : vlapic_highest_deliverable(l);
+}
+
+/* When an interrupt waits for nothing but TPR: its class (1 to 15). The guest has to be stopped once CR8 falls below it
+ * (VT-x TPR threshold; AMD-V: intercept CR8 writes). 0: no need. Owner. */
+unsigned vlapic_cr8_threshold(struct vlapic *l);
+
+/* The CPU takes `vector`, which vlapic_pending returned: IRR → ISR. Owner. */
+void vlapic_take(struct vlapic *l, unsigned vector);
+
+/* End of interrupt: the highest vector leaves ISR; true when it was level-triggered, then `*vector` says which.
+ * Owner. */
+bool vlapic_eoi(struct vlapic *l, uint8_t *vector);
+
+static inline bool vlapic_nmi_pending(const struct vlapic *l)
+{
+    return __atomic_load_n(&l->events, __ATOMIC_ACQUIRE) & VLAPIC_EVENT_NMI;
+}
+
+/* The pending NMI is being injected: forget it; false when there was none. Owner. */
+bool vlapic_nmi_take(struct vlapic *l);
+
+/* Whether an ExtINT gets through to the CPU: LVT LINT0 unmasked in ExtINT mode, or the APIC is disabled in
+ * IA32_APIC_BASE, when LINT0 is INTR itself (11.4.3). Anyone. */
+bool vlapic_accepts_extint(const struct vlapic *l);
+
+/* The 8259's line is high and gets through: ask for the vector. Owner. */
+static inline bool vlapic_extint_pending(const struct vlapic *l)
+{
+    return (__atomic_load_n(&l->events, __ATOMIC_ACQUIRE) & VLAPIC_EVENT_LINE(0)) && vlapic_accepts_extint(l);
+}
+
+/* -------------------------------------------------------------------------------------------------------- timer */
+
+/* Guest TSC at which the next timer interrupt is due, VLAPIC_TIMER_NEVER if none. May lie in the past. Owner. */
+static inline uint64_t vlapic_deadline(const struct vlapic *l)
+{
+    return l->timer_due;
+}
+
+/* The timer's moment: when it is due at `now`, make the interrupt pending (unless the LVT is masked) and arm the next
+ * period, without drift; periods that were missed are dropped. True when an interrupt is newly pending. Owner. */
+bool vlapic_timer_fire(struct vlapic *l, uint64_t now);
+
+/* The guest's TSC was set from `before` to `after`: a counting timer keeps the time it had left; a TSC deadline is an
+ * absolute value and stays. Owner. */
+void vlapic_tsc_written(struct vlapic *l, uint64_t before, uint64_t after);
+
+#endif

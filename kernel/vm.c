@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm.c: virtual machines: policy tables, doorbells, interrupt messages. */
+#include "kernel/vm.h"
+
+#include "kernel/account.h"
+#include "kernel/assert.h"
+#include "kernel/memory.h"
+#include "kernel/notification.h"
+#include "kernel/pool.h"
+#include "kernel/string.h"
+#include "kernel/system.h"
+#include "kernel/vcpu_run.h"
+#include "kernel/virt.h"
+#include "kernel/vlapic.h"
+
+#define TABLE_PIECE 32
+#define ROOT_ENTRIES 512
+#define POLICY_ORDER 0 /* one page for each table */
+
+enum cl_status vm_create(struct account *account, const char *name, struct notification *events, unsigned bit,
+                         struct vm **created)
+{
+    struct vm *vm;
+
+    if (virt == NULL)
+        return refuse(CL_UNSUPPORTED, "this machine or build cannot run VMs: the boot log says why");
+    vm = object_create(account, OBJECT_VM, sizeof(*vm));
+    if (vm == NULL)
+        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a VM");
+    memcpy(vm->name, name, VM_NAME_MAX - 1);
+    vm->events = events;
+    vm->events_bit = bit;
+    object_reference(&events->object);
+    vm->cpuid = pool_pages(account, POLICY_ORDER);
+    vm->msr = pool_pages(account, POLICY_ORDER);
+    if (vm->cpuid == NULL || vm->msr == NULL ||
+        pt_create(&vm->space.pt, virt->nested_format, account) != CL_OK || virt->vm_create(vm, account) != CL_OK) {
+        enum cl_status status = object_destroy(&vm->object);
+        ASSERT(status == CL_OK);
+        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a VM's tables");
+    }
+    *created = vm;
+    return CL_OK;
+}
+
+enum cl_status vm_destroy(struct vm *vm)
+{
+    for (unsigned i = 0; i < VM_VCPUS_MAX; i++) {
+        if (vm->vcpu[i] != NULL) {
+            TRY(object_destroy(&vm->vcpu[i]->object));
+            return CL_IN_PROGRESS;
+        }
+    }
+    for (unsigned i = 0; i < vm->doorbell_used; i++) {
+        if (vm->doorbell[i] != NULL)
+            TRY(object_destroy(&vm->doorbell[i]->object));
+    }
+    return vm->space.pt.root != NULL ? space_unmap_all(&vm->space) : CL_OK;
+}
+
+bool vm_free(struct vm *vm)
+{
+    struct account *account = vm->object.account;
+
+    if (vm->space.pt.root != NULL && !pt_destroy(&vm->space.pt, 0, ROOT_ENTRIES, TABLE_PIECE))
+        return false;
+    if (vm->virt != NULL)
+        virt->vm_destroy(vm, account);
+    if (vm->cpuid != NULL)
+        pool_pages_free(account, vm->cpuid, POLICY_ORDER);
+    if (vm->msr != NULL)
+        pool_pages_free(account, vm->msr, POLICY_ORDER);
+    object_drop(&vm->events->object);
+    return true;
+}
+
+static enum cl_status check_policy(const struct vm *vm, uint64_t first, uint64_t count, uint64_t have, uint64_t max)
+{
+    if (vm->vcpu_count != 0)
+        return refuse(CL_BUSY, "a VM's policy is fixed once it has a vCPU");
+    if (first != have || count == 0 || count > max - first)
+        return refuse(CL_BAD_ARGUMENT, "policy entries %lu + %lu: the next one is %lu, the last %lu", first, count, have, max - 1);
+    return CL_OK;
+}
+
+static uint64_t cpuid_key(const struct vm_cpuid_entry *entry)
+{
+    return (uint64_t)entry->leaf << 32 | entry->subleaf;
+}
+
+enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, const struct vm_cpuid_entry *entries)
+{
+    TRY(check_policy(vm, first, count, vm->cpuid_count, VM_CPUID_MAX));
+    memcpy(&vm->cpuid[first], entries, count * sizeof(*entries));
+    for (uint64_t i = first == 0 ? 1 : first; i < first + count; i++) {
+        if (cpuid_key(&vm->cpuid[i - 1]) >= cpuid_key(&vm->cpuid[i]))
+            return refuse(CL_BAD_ARGUMENT, "CPUID policy entry %lu (leaf %x) is not in ascending order", i, vm->cpuid[i].leaf);
+    }
+    vm->cpuid_count = (uint32_t)(first + count);
+    return CL_OK;
+}
+
+enum cl_status vm_policy_msr(struct vm *vm, uint64_t first, uint64_t count, const struct vm_msr_entry *entries)
+{
+    TRY(check_policy(vm, first, count, vm->msr_count, VM_MSR_MAX));
+    memcpy(&vm->msr[first], entries, count * sizeof(*entries));
+    for (uint64_t i = first; i < first + count; i++) {
+        if (i > 0 && vm->msr[i - 1].index >= vm->msr[i].index)
+            return refuse(CL_BAD_ARGUMENT, "MSR policy entry %lu (%x) is not in ascending order", i, vm->msr[i].index);
+        if (vm->msr[i].action > VM_MSR_WRITE_IGNORED)
+            return refuse(CL_BAD_ARGUMENT, "MSR policy entry %lu: no action %u", i, vm->msr[i].action);
+    }
+    vm->msr_count = (uint32_t)(first + count);
+    return CL_OK;
+}
+
+/* The entry for the leaf that ignores ECX stands where subleaf 0 would; so the last one that is not greater decides. */
+const struct vm_cpuid_entry *vm_cpuid_find(const struct vm *vm, uint32_t leaf, uint32_t subleaf)
+{
+    uint64_t key = (uint64_t)leaf << 32 | subleaf;
+    uint32_t low = 0, high = vm->cpuid_count;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (cpuid_key(&vm->cpuid[middle]) <= key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return NULL;
+    const struct vm_cpuid_entry *entry = &vm->cpuid[low - 1];
+    if (entry->leaf != leaf || ((entry->flags & VM_CPUID_SUBLEAF) != 0 && entry->subleaf != subleaf))
+        return NULL;
+    return entry;
+}
+
+const struct vm_msr_entry *vm_msr_find(const struct vm *vm, uint32_t index)
+{
+    uint32_t low = 0, high = vm->msr_count;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (vm->msr[middle].index == index)
+            return &vm->msr[middle];
+        if (vm->msr[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static void accept(struct vcpu *vcpu, const struct vlapic_message *message)
+{
+    switch (vlapic_accept(&vcpu->lapic, message)) {
+    case VLAPIC_NOTHING:
+        return;
+    case VLAPIC_ACCEPTED_INIT:
+        __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_INIT, __ATOMIC_RELEASE);
+        break;
+    case VLAPIC_ACCEPTED_SIPI:
+        __atomic_store_n(&vcpu->signals, (vcpu->signals & VCPU_SIGNAL_INIT) | VCPU_SIGNAL_SIPI | message->vector,
+                         __ATOMIC_RELEASE);
+        break;
+    default:
+        break;
+    }
+    vcpu_poke(vcpu);
+}
+
+void vm_deliver(struct vm *vm, const struct vlapic_message *message)
+{
+    struct vcpu *lowest = NULL;
+    uint32_t lowest_priority = UINT32_MAX;
+
+    for (unsigned i = 0, seen = 0; i < VM_VCPUS_MAX && seen < vm->vcpu_count; i++) {
+        struct vcpu *vcpu = __atomic_load_n(&vm->vcpu[i], __ATOMIC_ACQUIRE);
+        if (vcpu == NULL)
+            continue;
+        seen++;
+        if (!vlapic_matches(&vcpu->lapic, message))
+            continue;
+        if (message->delivery != VLAPIC_LOWEST_PRIORITY) {
+            accept(vcpu, message);
+        } else if (vlapic_priority(&vcpu->lapic) < lowest_priority) {
+            lowest = vcpu;
+            lowest_priority = vlapic_priority(&vcpu->lapic);
+        }
+    }
+    if (lowest != NULL)
+        accept(lowest, message);
+}

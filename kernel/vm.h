@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm.h: a virtual machine: guest-physical memory, CPUID and MSR policy, doorbells, interrupt routing. */
+#ifndef CL_KERNEL_VM_H
+#define CL_KERNEL_VM_H
+
+#include "abi/syscall.h"
+#include "kernel/lock.h"
+#include "kernel/object.h"
+#include "kernel/space.h"
+
+#define VM_VCPUS_MAX 64
+#define VM_DOORBELLS_MAX 64
+#define VM_NAME_MAX 32
+
+struct vcpu;
+struct notification;
+
+struct vm_doorbell {
+    struct object object;
+    struct vm *vm; /* [o] */
+    unsigned slot; /* [o] */
+    uint16_t port; /* [o] */
+    uint8_t width_bytes; /* [o] */
+    uint64_t bits; /* [o] */
+    struct notification *target; /* [o] holds a reference */
+};
+
+struct vm {
+    struct object object;
+    struct space space; /* guest-physical → frames; nested page table */
+    void *virt;         /* [o] the backend's permission maps */
+    char name[VM_NAME_MAX];
+    struct vcpu *vcpu[VM_VCPUS_MAX]; /* [s] by APIC ID; entries never change once set */
+    uint32_t vcpu_count;             /* [s] */
+    struct notification *events;     /* [o] EOIs of level vectors */
+    uint32_t events_bit;
+    uint64_t eoi[4];                 /* [a] vectors whose EOI the VMM has not seen */
+    struct vm_cpuid_entry *cpuid;    /* [s] sorted; changed only before the first vCPU runs */
+    uint32_t cpuid_count;
+    struct vm_msr_entry *msr; /* [s] sorted likewise */
+    uint32_t msr_count;
+    struct vm_doorbell *doorbell[VM_DOORBELLS_MAX]; /* [s] written, read without a lock; free slots NULL */
+    uint32_t doorbell_used;                         /* [s] slots ever used: how far a look-up goes */
+};
+/* [o] set once; [s] structure lock; [a] atomic */
+
+/* An empty VM. `events` hears of EOIs of level vectors by `bit`. Structure lock. */
+enum cl_status vm_create(struct account *account, const char *name, struct notification *events, unsigned bit,
+                         struct vm **created) CL_MUST_CHECK;
+enum cl_status vm_destroy(struct vm *vm) CL_MUST_CHECK;
+/* The last thing of its life, in pieces: true when done. */
+bool vm_free(struct vm *vm);
+
+/* Put entries [first, first + count) of the CPUID or MSR policy in place; refused once a vCPU exists, and when the table
+ * would not be sorted. Structure lock. */
+enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, const struct vm_cpuid_entry *entries) CL_MUST_CHECK;
+enum cl_status vm_policy_msr(struct vm *vm, uint64_t first, uint64_t count, const struct vm_msr_entry *entries) CL_MUST_CHECK;
+
+/* Look up; NULL: no such entry. No lock. */
+const struct vm_cpuid_entry *vm_cpuid_find(const struct vm *vm, uint32_t leaf, uint32_t subleaf);
+const struct vm_msr_entry *vm_msr_find(const struct vm *vm, uint32_t index);
+
+/* A write of `width` bytes to `port` sets `bit` of `target` and nothing else. Structure lock. CL_OCCUPIED, CL_LIMIT. */
+enum cl_status vm_doorbell_add(struct vm *vm, uint16_t port, unsigned width, struct notification *target, unsigned bit) CL_MUST_CHECK;
+enum cl_status vm_doorbell_remove(struct vm *vm, uint16_t port, unsigned width) CL_MUST_CHECK;
+void doorbell_destroy(struct vm_doorbell *doorbell);
+void doorbell_free(struct vm_doorbell *doorbell);
+/* Ring it; false when there is none. No lock. */
+bool vm_doorbell_ring(struct vm *vm, uint16_t port, unsigned width);
+
+/* Deliver a message to the vCPUs that it addresses. Any CPU. */
+struct vlapic_message;
+void vm_deliver(struct vm *vm, const struct vlapic_message *message);
+
+#endif

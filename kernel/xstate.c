@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* xstate.c: XSAVE areas (SDM Vol. 1 ch. 13). XSAVEOPT where the CPU has it, plain XSAVE elsewhere. */
+#include "kernel/xstate.h"
+
+#include "kernel/assert.h"
+#include "kernel/pool.h"
+#include "kernel/string.h"
+#include "kernel/x86.h"
+
+/* x87, SSE, AVX, MPX is gone, AVX-512; never PKRU (switched with nobody), CET or AMX. */
+#define XSTATE_SUPPORTED UINT64_C(0xe7)
+#define XSAVE_HEADER 512
+#define MXCSR_OFFSET 24
+#define MXCSR_RESET 0x1f80
+#define FCW_RESET 0x037f
+
+uint64_t xstate_mask;
+uint32_t xstate_size;
+static bool has_xsaveopt;
+
+void xstate_probe(void)
+{
+    struct x86_cpuid features = x86_cpuid(1, 0);
+
+    if ((features.ecx & (1u << 26)) == 0)
+        panic("this CPU has no XSAVE (CPUID 1: ECX bit 26); Cloison needs it to keep guests' registers apart");
+    struct x86_cpuid components = x86_cpuid(0xd, 0);
+    xstate_mask = (components.eax | (uint64_t)components.edx << 32) & XSTATE_SUPPORTED;
+    has_xsaveopt = (x86_cpuid(0xd, 1).eax & 1) != 0;
+    xstate_enable();
+    /* with XCR0 set, EBX is the size for just these components */
+    xstate_size = x86_cpuid(0xd, 0).ebx;
+    ASSERT(xstate_size <= PAGE_SIZE);
+}
+
+void xstate_enable(void)
+{
+    x86_write_cr4(x86_read_cr4() | CR4_OSXSAVE | CR4_OSFXSR | CR4_OSXMMEXCPT);
+    x86_xsetbv(0, xstate_mask);
+}
+
+/* Areas above 2 KiB take a page. */
+struct xstate *xstate_create(struct account *account)
+{
+    struct xstate *state =
+        xstate_size <= 2048 ? pool_object(account, xstate_size) : pool_pages(account, 0);
+
+    if (state == NULL)
+        return NULL;
+    /* XSTATE_BV = 0 loads the initial state, but MXCSR is always read (SDM Vol. 1 13.8.1) */
+    *(uint16_t *)state->area = FCW_RESET;
+    *(uint32_t *)(state->area + MXCSR_OFFSET) = MXCSR_RESET;
+    return state;
+}
+
+void xstate_destroy(struct account *account, struct xstate *state)
+{
+    if (xstate_size <= 2048)
+        pool_object_free(account, state, xstate_size);
+    else
+        pool_pages_free(account, state, 0);
+}
+
+void xstate_save(struct xstate *state)
+{
+    if (has_xsaveopt)
+        __asm__ volatile("xsaveopt64 (%0)" : : "r"(state), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
+    else
+        __asm__ volatile("xsave64 (%0)" : : "r"(state), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
+}
+
+void xstate_load(const struct xstate *state)
+{
+    __asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
+}
+
+#define LEGACY_X87_BYTES 160 /* control words and ST0 to ST7 */
+#define LEGACY_XMM_OFFSET 160
+#define LEGACY_XMM_BYTES 256
+#define MXCSR_VALID 0xffffu
+
+/* Where a component stands in the standard format (SDM Vol. 1 13.4). */
+static enum cl_status component_place(uint64_t component, uint64_t *offset, uint64_t *size)
+{
+    if (component >= 63 || (xstate_mask >> component & 1) == 0)
+        return refuse(CL_NOT_FOUND, "XSAVE component %lu is not switched on this machine", component);
+    if (component < 2) {
+        *offset = component == 0 ? 0 : LEGACY_XMM_OFFSET;
+        *size = component == 0 ? LEGACY_X87_BYTES : LEGACY_XMM_BYTES;
+        return CL_OK;
+    }
+    struct x86_cpuid place = x86_cpuid(0xd, (uint32_t)component);
+    *offset = place.ebx;
+    *size = place.eax;
+    return CL_OK;
+}
+
+enum cl_status xstate_component_get(const struct xstate *state, uint64_t component, void *out, uint64_t *size)
+{
+    uint64_t offset = 0;
+
+    TRY(component_place(component, &offset, size));
+    bool is_initial = (*(const uint64_t *)(state->area + XSAVE_HEADER) >> component & 1) == 0;
+    if (!is_initial) {
+        memcpy(out, state->area + offset, *size);
+        return CL_OK;
+    }
+    memset(out, 0, *size);
+    if (component == 0) {
+        *(uint16_t *)out = FCW_RESET;
+        memcpy((uint8_t *)out + MXCSR_OFFSET, state->area + MXCSR_OFFSET, sizeof(uint32_t));
+    }
+    return CL_OK;
+}
+
+enum cl_status xstate_component_set(struct xstate *state, uint64_t component, const void *in)
+{
+    uint64_t offset = 0, size = 0;
+    uint32_t mxcsr = 0;
+
+    TRY(component_place(component, &offset, &size));
+    if (component == 0) {
+        memcpy(&mxcsr, (const uint8_t *)in + MXCSR_OFFSET, sizeof(mxcsr));
+        if ((mxcsr & ~MXCSR_VALID) != 0)
+            return refuse(CL_BAD_ARGUMENT, "MXCSR %x has reserved bits", mxcsr);
+    }
+    memcpy(state->area + offset, in, size);
+    if (component == 0) {
+        *(uint32_t *)(state->area + MXCSR_OFFSET) = mxcsr;
+        *(uint32_t *)(state->area + MXCSR_OFFSET + 4) = MXCSR_VALID;
+    }
+    *(uint64_t *)(state->area + XSAVE_HEADER) |= UINT64_C(1) << component;
+    return CL_OK;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* xstate.h: x87, SSE, AVX state of threads and vCPUs (SDM Vol. 1 ch. 13), one XSAVE area each, standard format. */
+#ifndef CL_KERNEL_XSTATE_H
+#define CL_KERNEL_XSTATE_H
+
+#include "kernel/types.h"
+
+struct account;
+
+/* The XSAVE area itself: 64-byte aligned, `xstate_size` bytes, in the pool. */
+struct xstate {
+    uint8_t area[64];
+};
+
+extern uint64_t xstate_mask;   /* components that Cloison switches: XCR0 of ring 3, upper bound for guests */
+extern uint32_t xstate_size;   /* bytes of a standard-format area for xstate_mask */
+
+/* Find the components of this CPU. Boot CPU; then xstate_enable on every CPU (CR4.OSXSAVE, XCR0). */
+void xstate_probe(void);
+void xstate_enable(void);
+
+/* An area in the initial state, charged to `account`. */
+struct xstate *xstate_create(struct account *account) CL_MUST_CHECK;
+void xstate_destroy(struct account *account, struct xstate *state);
+
+/* Save to / load from the area with XCR0 = `xcr0`-independent full mask. */
+void xstate_save(struct xstate *state);
+void xstate_load(const struct xstate *state);
+
+/* One component of an area that is not loaded, out and in; `*size` gets its bytes. In the initial state it reads as the
+ * initial values. CL_NOT_FOUND: there is no such component. */
+enum cl_status xstate_component_get(const struct xstate *state, uint64_t component, void *out, uint64_t *size) CL_MUST_CHECK;
+enum cl_status xstate_component_set(struct xstate *state, uint64_t component, const void *in) CL_MUST_CHECK;
+
+#endif

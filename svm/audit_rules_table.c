@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* audit_rules_table.c: the rules of VMRUN, one line each: what is wrong, where the manual says so, when, the value.
+ *
+ * The order is that of APM Vol. 2 15.5.1, then 15.16, 15.20 and 15.25. A rule is about one thing: one that presupposes
+ * another is written so that breaking the other does not name it too.
+ */
+#include "svm/audit.h"
+
+#define EFER_LONG (EFER_LMA | EFER_LME)
+#define MSRPM_BYTES 0x2000u
+#define IOPM_BYTES 0x3000u
+#define EVENT_IS(event, type) (((event) & EVENT_TYPE) >> EVENT_TYPE_SHIFT == (type))
+
+struct report {
+    struct svm_finding *findings;
+    unsigned capacity;
+    unsigned count;
+};
+
+static void rule(struct report *report, const char *words, const char *section, bool broken, uint64_t value)
+{
+    if (!broken)
+        return;
+    if (report->count < report->capacity)
+        report->findings[report->count] = (struct svm_finding){ words, section, value };
+    report->count++;
+}
+
+static bool beyond(uint64_t base, uint64_t size_bytes)
+{
+    return (base + size_bytes - 1) >> svm_host.physical_bits != 0;
+}
+
+unsigned svm_audit_state(const struct vmcb_save *s, struct svm_finding *findings, unsigned capacity)
+{
+    struct report report = { findings, capacity, 0 }, *r = &report;
+    bool long_paging = (s->efer & EFER_LME) && (s->cr0 & CR0_PG);
+    uint16_t l_and_d = s->cs.attributes & 0x600;
+
+    rule(r, "EFER.SVME is zero", "15.5.1", !(s->efer & EFER_SVME), s->efer);
+    rule(r, "CR0.CD is zero and CR0.NW is set", "15.5.1", (s->cr0 & (CR0_CD | CR0_NW)) == CR0_NW, s->cr0);
+    rule(r, "CR0[63:32] are not zero", "15.5.1", s->cr0 >> 32 != 0, s->cr0);
+    rule(r, "an MBZ bit of CR3 is set", "15.5.1", s->cr3 >> svm_host.physical_bits != 0, s->cr3);
+    rule(r, "an MBZ bit of CR4 is set", "15.5.1", (s->cr4 & ~svm_host.cr4_valid) != 0, s->cr4);
+    rule(r, "DR6[63:32] are not zero", "15.5.1", s->dr6 >> 32 != 0, s->dr6);
+    rule(r, "DR7[63:32] are not zero", "15.5.1", s->dr7 >> 32 != 0, s->dr7);
+    rule(r, "an MBZ bit of EFER is set", "15.5.1", (s->efer & ~svm_host.efer_valid) != 0, s->efer);
+    rule(r, "EFER.LME and CR0.PG are both set and CR4.PAE is zero", "15.5.1", long_paging && !(s->cr4 & CR4_PAE),
+         s->cr4);
+    rule(r, "EFER.LME and CR0.PG are both set and CR0.PE is zero", "15.5.1", long_paging && !(s->cr0 & CR0_PE), s->cr0);
+    rule(r, "EFER.LME, CR0.PG, CR4.PAE, CS.L and CS.D are all set", "15.5.1",
+         long_paging && (s->cr4 & CR4_PAE) && l_and_d == 0x600, s->cs.attributes);
+    rule(r, "CR4.CET is set and CR0.WP is zero", "15.5.1", (s->cr4 & CR4_CET) && !(s->cr0 & CR0_WP), s->cr4);
+    rule(r, "G_PAT has an unsupported type or a reserved bit", "15.25.4", !svm_pat_valid(s->g_pat), s->g_pat);
+    return report.count;
+}
+
+unsigned svm_audit_control(const struct vmcb_control *c, const struct vmcb_save *s, struct svm_finding *findings,
+                           unsigned capacity)
+{
+    struct report report = { findings, capacity, 0 }, *r = &report;
+    uint64_t event = c->event_injection, vector = event & EVENT_VECTOR;
+    bool valid = event & EVENT_VALID, exception = valid && EVENT_IS(event, EVENT_TYPE_EXCEPTION);
+    bool known = EVENT_IS(event, EVENT_TYPE_INTR) || EVENT_IS(event, EVENT_TYPE_NMI) ||
+                 EVENT_IS(event, EVENT_TYPE_EXCEPTION) || EVENT_IS(event, EVENT_TYPE_SOFTWARE);
+    bool code_64 = (s->efer & EFER_LMA) && (s->cs.attributes & 0x200);
+
+    rule(r, "the VMRUN intercept is clear", "15.5.1", !(c->intercept_2 & INTERCEPT_VMRUN), c->intercept_2);
+    rule(r, "the MSR permission map reaches beyond physical memory", "15.5.1",
+         (c->intercept_1 & INTERCEPT_MSR_PROT) && beyond(c->msrpm_base, MSRPM_BYTES), c->msrpm_base);
+    rule(r, "the I/O permission map reaches beyond physical memory", "15.5.1",
+         (c->intercept_1 & INTERCEPT_IOIO_PROT) && beyond(c->iopm_base, IOPM_BYTES), c->iopm_base);
+    rule(r, "ASID is zero", "15.5.1", c->asid == 0, c->asid);
+    rule(r, "ASID is not below the processor's number of ASIDs", "15.16", c->asid >= svm_host.asid_count, c->asid);
+    rule(r, "EVENTINJ has a reserved type", "15.20", valid && !known, event);
+    rule(r, "EVENTINJ is an exception with vector 2 or above 31", "15.20", exception && (vector == 2 || vector > 31),
+         event);
+    rule(r, "EVENTINJ is #BR in 64-bit mode", "15.20", exception && vector == VECTOR_BR && code_64, event);
+    rule(r, "an MBZ bit of nCR3 is set", "15.25.4",
+         (c->nested_control & NESTED_PAGING) &&
+             (c->nested_cr3 >> svm_host.physical_bits != 0 || !is_aligned(c->nested_cr3, PAGE_SIZE)),
+         c->nested_cr3);
+    return report.count;
+}

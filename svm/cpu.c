@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cpu.c: AMD-V on each physical CPU, and the table of operations that the kernel sees. */
+#include "kernel/cpu.h"
+#include "kernel/pool.h"
+#include "kernel/string.h"
+#include "svm/svm.h"
+
+#define IOPM_ORDER 2 /* three pages, and one that nobody reads */
+
+struct svm_cpu svm_cpus[MAX_CPUS];
+static uint64_t iopm_pa;
+
+/* Every I/O port exits: the map is full of ones and the same for all VMs. Made with the first CPU. */
+static enum cl_status iopm_create(void)
+{
+    void *map = pool_pages(NULL, IOPM_ORDER);
+
+    if (map == NULL)
+        return CL_NO_MEMORY;
+    memset(map, 0xFF, PAGE_SIZE << IOPM_ORDER);
+    iopm_pa = pool_physical(map).value;
+    return CL_OK;
+}
+
+uint64_t svm_iopm_pa(void)
+{
+    return iopm_pa;
+}
+
+/* APM Vol. 2 15.4, 15.30.4. The two pages of a CPU are taken once and stay with it. */
+enum cl_status svm_cpu_enable(void)
+{
+    struct svm_cpu *cpu = &svm_cpus[cpu_index()];
+
+    if (iopm_pa == 0)
+        TRY(iopm_create());
+    if (cpu->hsave == NULL)
+        cpu->hsave = pool_pages(NULL, 0);
+    if (cpu->host_area == NULL)
+        cpu->host_area = pool_pages(NULL, 0);
+    if (cpu->hsave == NULL || cpu->host_area == NULL)
+        return CL_NO_MEMORY;
+    cpu->host_pa = pool_physical(cpu->host_area).value;
+
+    x86_wrmsr(MSR_EFER, x86_rdmsr(MSR_EFER) | EFER_SVME);
+    x86_wrmsr(MSR_VM_HSAVE_PA, pool_physical(cpu->hsave).value);
+    if (svm_host.has_rdtscp)
+        x86_wrmsr(MSR_TSC_AUX, 0);
+    cpu->tsc_aux = 0;
+    cpu->generation++;
+    cpu->next_asid = svm_host.asid_count; /* whoever ran guests before us may have left translations */
+    return CL_OK;
+}
+
+void svm_cpu_disable(void)
+{
+    x86_wrmsr(MSR_VM_HSAVE_PA, 0);
+    x86_wrmsr(MSR_EFER, x86_rdmsr(MSR_EFER) & ~EFER_SVME);
+}
+
+void svm_cpu_flush(void)
+{
+    svm_asid_void_all(&svm_cpus[cpu_index()]);
+}
+
+const struct virt_ops svm_ops = {
+    .name = "AMD-V",
+    .nested_format = &pt_format_npt,
+    .probe = svm_probe,
+    .cpu_enable = svm_cpu_enable,
+    .cpu_disable = svm_cpu_disable,
+    .vm_create = svm_vm_create,
+    .vm_destroy = svm_vm_destroy,
+    .vm_msr_pass = svm_vm_msr_pass,
+    .vcpu_create = svm_vcpu_create,
+    .vcpu_destroy = svm_vcpu_destroy,
+    .vcpu_load = svm_vcpu_load,
+    .vcpu_unload = svm_vcpu_unload,
+    .vcpu_enter = svm_vcpu_enter,
+    .vcpu_get = svm_vcpu_get,
+    .vcpu_set = svm_vcpu_set,
+    .vcpu_interruptible = svm_vcpu_interruptible,
+    .vcpu_inject = svm_vcpu_inject,
+    .vcpu_window = svm_vcpu_window,
+    .vcpu_advance = svm_vcpu_advance,
+    .vcpu_msr = svm_vcpu_msr,
+    .cpu_flush = svm_cpu_flush,
+    .vcpu_audit = svm_vcpu_audit,
+};

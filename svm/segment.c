@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* segment.c: segment registers between the VMCB's form and the normal form of abi/vcpu.h.
+ *
+ * The VMCB has no unusable flag (a segment that is not present is unusable), keeps the CPL in a field of its own, and
+ * processors do not keep G, nor always the busy bit of TR.
+ */
+#include "kernel/assert.h"
+#include "svm/svm.h"
+
+#define ATTR_TYPE 0xFu
+#define ATTR_ACCESSED 1u
+#define ATTR_BUSY 2u
+#define ATTR_SYSTEM_NOT (1u << 4) /* S: code or data */
+#define ATTR_DPL (3u << SEG_ATTR_DPL_SHIFT)
+#define ATTR_GRANULAR (1u << 15)
+#define ATTR_RESERVED (~(uint32_t)(0xF0FF | SEG_ATTR_UNUSABLE))
+#define LIMIT_BYTES_MAX 0xFFFFFu /* without G */
+
+static const uint16_t offsets[SEG_COUNT] = {
+    [SEG_ES] = offsetof(struct vmcb_save, es),     [SEG_CS] = offsetof(struct vmcb_save, cs),
+    [SEG_SS] = offsetof(struct vmcb_save, ss),     [SEG_DS] = offsetof(struct vmcb_save, ds),
+    [SEG_FS] = offsetof(struct vmcb_save, fs),     [SEG_GS] = offsetof(struct vmcb_save, gs),
+    [SEG_LDTR] = offsetof(struct vmcb_save, ldtr), [SEG_TR] = offsetof(struct vmcb_save, tr),
+};
+static const char names[SEG_COUNT][5] = { "ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR" };
+
+static bool keeps_base(unsigned name)
+{
+    return name == SEG_FS || name == SEG_GS;
+}
+
+static bool base_is_64_bit(unsigned name)
+{
+    return name >= SEG_FS;
+}
+
+static struct vcpu_segment to_normal(unsigned name, const struct vmcb_segment *from, unsigned cpl)
+{
+    struct vcpu_segment to = { .selector = from->selector, .limit = from->limit, .base = from->base };
+
+    to.attributes = (from->attributes & 0xFFu) | ((from->attributes & 0x700u) << 4);
+    if (!(from->attributes & VMCB_SEGMENT_PRESENT)) {
+        to.attributes = SEG_ATTR_UNUSABLE;
+        to.limit = 0;
+        to.base = keeps_base(name) ? from->base : 0;
+    } else {
+        if (from->limit > LIMIT_BYTES_MAX)
+            to.attributes |= ATTR_GRANULAR;
+        if (to.attributes & ATTR_SYSTEM_NOT)
+            to.attributes |= ATTR_ACCESSED;
+        if (name == SEG_TR)
+            to.attributes |= ATTR_BUSY;
+    }
+    if (name == SEG_SS)
+        to.attributes = (to.attributes & ~ATTR_DPL) | (cpl << SEG_ATTR_DPL_SHIFT);
+    return to;
+}
+
+static struct vmcb_segment from_normal(unsigned name, const struct vcpu_segment *from)
+{
+    struct vmcb_segment to = { .selector = from->selector };
+
+    if (from->attributes & SEG_ATTR_UNUSABLE) {
+        to.attributes = (uint16_t)(name == SEG_SS ? from->attributes & ATTR_DPL : 0);
+        to.base = keeps_base(name) ? from->base : 0;
+    } else {
+        to.attributes = (uint16_t)((from->attributes & 0xFF) | ((from->attributes >> 4) & 0xF00));
+        to.limit = from->limit;
+        to.base = from->base;
+    }
+    return to;
+}
+
+/* The rules for a segment on entry that both vendors' processors keep by themselves (SDM Vol. 3C 27.3.1.2). */
+static enum cl_status check(unsigned name, const struct vcpu_segment *s)
+{
+    uint32_t a = s->attributes;
+    bool granular = a & ATTR_GRANULAR;
+
+    if (a & ATTR_RESERVED)
+        return refuse(CL_BAD_ARGUMENT, "%s: attributes %x have reserved bits", names[name], a);
+    if (base_is_64_bit(name) ? !svm_canonical(s->base) : s->base > UINT32_MAX)
+        return refuse(CL_BAD_ARGUMENT, "%s: base %lx cannot be", names[name], s->base);
+    if (a & SEG_ATTR_UNUSABLE)
+        return name == SEG_CS || name == SEG_TR ? refuse(CL_BAD_ARGUMENT, "%s cannot be unusable", names[name]) : CL_OK;
+    if (!(a & SEG_ATTR_PRESENT))
+        return refuse(CL_BAD_ARGUMENT, "%s: neither present nor unusable", names[name]);
+    if (granular ? (s->limit & 0xFFF) != 0xFFF : s->limit > LIMIT_BYTES_MAX)
+        return refuse(CL_BAD_ARGUMENT, "%s: limit %x contradicts the G bit", names[name], s->limit);
+    if (name == SEG_TR && (a & (ATTR_TYPE | ATTR_SYSTEM_NOT)) != 3 && (a & (ATTR_TYPE | ATTR_SYSTEM_NOT)) != 11)
+        return refuse(CL_BAD_ARGUMENT, "TR: type %u is no busy TSS", a & ATTR_TYPE);
+    if (name == SEG_LDTR && (a & (ATTR_TYPE | ATTR_SYSTEM_NOT)) != 2)
+        return refuse(CL_BAD_ARGUMENT, "LDTR: type %u is no LDT", a & ATTR_TYPE);
+    if (name < SEG_LDTR && !(a & ATTR_SYSTEM_NOT))
+        return refuse(CL_BAD_ARGUMENT, "%s: attributes %x are a system segment's", names[name], a);
+    return CL_OK;
+}
+
+static enum cl_status table_set(const char *name, struct vmcb_segment *to, const struct vcpu_table *from)
+{
+    to->base = READ_ONCE(from->base);
+    to->limit = READ_ONCE(from->limit);
+    if (to->limit > UINT16_MAX || !svm_canonical(to->base))
+        return refuse(CL_BAD_ARGUMENT, "%s: base %lx or limit %x cannot be", name, to->base, to->limit);
+    return CL_OK;
+}
+
+void svm_segments_get(const struct vmcb_save *save, struct vcpu_page *page)
+{
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        page->segment[i] = to_normal(i, (const void *)((const char *)save + offsets[i]), save->cpl);
+    page->gdtr = (struct vcpu_table){ .base = save->gdtr.base, .limit = save->gdtr.limit & UINT16_MAX };
+    page->idtr = (struct vcpu_table){ .base = save->idtr.base, .limit = save->idtr.limit & UINT16_MAX };
+}
+
+/* `save` is the caller's copy: it is half written when this refuses. */
+enum cl_status svm_segments_set(struct vmcb_save *save, const struct vcpu_page *page)
+{
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        struct vcpu_segment segment = *(const volatile struct vcpu_segment *)&page->segment[i];
+
+        TRY(check(i, &segment));
+        *(struct vmcb_segment *)((char *)save + offsets[i]) = from_normal(i, &segment);
+        if (i == SEG_SS)
+            save->cpl = (segment.attributes & ATTR_DPL) >> SEG_ATTR_DPL_SHIFT;
+    }
+    TRY(table_set("GDTR", &save->gdtr, &page->gdtr));
+    return table_set("IDTR", &save->idtr, &page->idtr);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* svm.h: what the files of the AMD-V backend share: this machine, each CPU, each vCPU.
+ *
+ * Reached from outside only through svm_ops (kernel/virt.h); the twins are in vmx/. "APM" is the AMD64 Architecture
+ * Programmer's Manual.
+ */
+#ifndef CL_SVM_SVM_H
+#define CL_SVM_SVM_H
+
+#include "kernel/vcpu.h"
+#include "kernel/virt.h"
+#include "kernel/vm.h"
+#include "kernel/x86.h"
+#include "svm/vmcb.h"
+
+/* What svm_probe() found. Sealed after boot. */
+struct svm_host {
+    uint32_t features; /* SVM_FEATURE_* */
+    uint32_t asid_count;
+    unsigned physical_bits;
+    uint64_t canonical_high; /* bits of an address that all have to be equal */
+    uint64_t cr4_valid;      /* bits that this CPU has */
+    uint64_t efer_valid;
+    bool has_rdtscp;
+    bool has_rdpru;
+};
+extern struct svm_host svm_host;
+
+/* One physical CPU. Touched by that CPU only, but for cpu_enable's callers at boot. */
+struct svm_cpu {
+    uint64_t generation; /* ASIDs given out under another number are void; never 0 */
+    uint32_t next_asid;
+    uint32_t tsc_aux; /* as the MSR has it */
+    uint64_t host_pa;       /* of host_area */
+    struct vmcb *host_area; /* what VMLOAD gives back to the host after an exit */
+    void *hsave;            /* VM_HSAVE_PA */
+    struct svm_vcpu *current; /* whose DR0 to DR3 are in the registers; NULL: nobody's */
+};
+extern struct svm_cpu svm_cpus[MAX_CPUS];
+
+/* Reasons to leave the fast path of an entry. */
+enum svm_special {
+    SPECIAL_STEP = 1 << 0,     /* one hidden single step over the IRET that ends an NMI handler */
+    SPECIAL_DEBUG = 1 << 1,    /* `pending_debug`: a trap before the next instruction */
+    SPECIAL_DEFERRED = 1 << 2, /* `deferred`: an event that had to let an exception go first */
+};
+
+struct svm_vcpu {
+    struct vmcb *vmcb;
+    uint64_t vmcb_pa;
+    struct svm_cpu *cpu; /* where it was loaded last */
+    uint64_t generation; /* of cpu's ASIDs; 0: it has none */
+    uint32_t special;    /* enum svm_special */
+    bool loaded;         /* DR0 to DR3 and TSC_AUX are in the registers of `cpu` */
+    bool nmi_blocked;    /* from the NMI until its IRET */
+    bool wish_interrupt, wish_nmi, window_armed;
+    bool step_guest_tf; /* the guest steps itself */
+    uint64_t step_dr6;
+    uint64_t cr0, cr4; /* the guest's view; SVM_HOST_CR0 and SVM_HOST_CR4 differ from the VMCB's */
+    uint64_t deferred; /* EVENTINJ form */
+    uint64_t pending_debug;
+    uint64_t dr[4];
+    uint32_t tsc_aux;
+};
+
+/* Bits that the host holds while the guest sees its own: caches stay on, x87 errors stay internal, machine checks reach
+ * the host. A guest that wants another value has its reads intercepted. */
+#define SVM_HOST_CR0 (CR0_CD | CR0_NW | CR0_NE)
+#define SVM_HOST_CR4 CR4_MCE
+#define SVM_EXCEPTIONS ((1u << VECTOR_DB) | (1u << VECTOR_AC) | (1u << VECTOR_MC))
+#define SVM_RFLAGS UINT64_C(0x3F7FD5) /* all that exist but bit 1, which is fixed */
+#define DR6_BREAKPOINTS UINT64_C(0xF)
+#define DR6_BS (UINT64_C(1) << 14)
+#define DR6_EVENTS (UINT64_C(0xE000) | DR6_BREAKPOINTS)
+#define DR6_FIXED UINT64_C(0xFFFF0FF0)
+#define DR7_FIXED (UINT64_C(1) << 10)
+
+/* probe.c, cpu.c */
+enum cl_status svm_probe(void);
+enum cl_status svm_cpu_enable(void);
+void svm_cpu_disable(void);
+void svm_cpu_flush(void);
+uint64_t svm_iopm_pa(void); /* all ports intercepted: one map for every VM */
+
+/* asid.c: an ASID for the next entry; a flush of this vCPU's translations. */
+void svm_asid_assign(struct svm_cpu *cpu, struct svm_vcpu *svm);
+void svm_asid_flush(struct svm_vcpu *svm);
+void svm_asid_void_all(struct svm_cpu *cpu);
+void svm_asid_entry_failed(struct svm_cpu *cpu, struct svm_vcpu *svm);
+
+/* permissions.c */
+enum cl_status svm_vm_create(struct vm *vm, struct account *account);
+void svm_vm_destroy(struct vm *vm, struct account *account);
+void svm_vm_msr_pass(struct vm *vm, uint32_t index, bool read, bool write);
+
+/* enter.c */
+void svm_vcpu_enter(struct vcpu *vcpu, struct virt_exit *exit);
+
+/* vcpu.c */
+enum cl_status svm_vcpu_create(struct vcpu *vcpu, struct account *account);
+void svm_vcpu_destroy(struct vcpu *vcpu, struct account *account);
+void svm_vcpu_load(struct vcpu *vcpu);
+void svm_vcpu_unload(struct vcpu *vcpu);
+void svm_vcpu_advance(struct vcpu *vcpu, uint64_t next_rip);
+
+/* event.c */
+bool svm_vcpu_interruptible(struct vcpu *vcpu, bool nmi);
+void svm_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error);
+void svm_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi);
+void svm_event_prepare(struct svm_vcpu *svm);
+void svm_event_requeue(struct svm_vcpu *svm, const struct virt_exit *exit);
+void svm_nmi_block(struct svm_vcpu *svm, bool blocked);
+void svm_step_begin(struct svm_vcpu *svm);
+void svm_step_end(struct svm_vcpu *svm);
+void svm_step_exit(struct svm_vcpu *svm, struct virt_exit *exit);
+bool svm_exception_has_error(unsigned vector);
+
+/* exit.c: what each exit code becomes. A row says how it is finished: PLAIN is nothing but a kind; UNKNOWN rows, the gaps
+ * of the table, are exits that nobody asked for. */
+enum svm_exit_finish {
+    SVM_EXIT_UNKNOWN,
+    SVM_EXIT_PLAIN,
+    SVM_EXIT_CR0,
+    SVM_EXIT_DECODE,
+    SVM_EXIT_EXCEPTION,
+    SVM_EXIT_IO,
+    SVM_EXIT_MSR,
+    SVM_EXIT_TASK,
+    SVM_EXIT_WINDOW,
+    SVM_EXIT_IRET,
+};
+
+struct svm_exit_row {
+    uint8_t kind;   /* enum virt_exit_kind */
+    uint8_t finish; /* enum svm_exit_finish */
+    uint8_t intercept;
+    uint8_t padding;
+};
+extern const struct svm_exit_row svm_exit_rows[VMEXIT_TABLE_END];
+
+/* The whole decoding. False: nothing for the kernel to do, enter again. */
+bool svm_exit_decode(struct svm_vcpu *svm, struct virt_exit *exit);
+
+/* state.c, segment.c, msr.c */
+void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups);
+enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups);
+void svm_control_intercepts(struct svm_vcpu *svm);
+void svm_segments_get(const struct vmcb_save *save, struct vcpu_page *page);
+enum cl_status svm_segments_set(struct vmcb_save *save, const struct vcpu_page *page) CL_MUST_CHECK;
+bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value);
+bool svm_pat_valid(uint64_t pat);
+uint64_t *svm_msr_field(struct vmcb_save *save, uint32_t index);
+uint64_t svm_efer_lma(uint64_t efer, uint64_t cr0);
+void svm_tsc_aux_set(struct svm_vcpu *svm, uint32_t value);
+
+static inline bool svm_canonical(uint64_t address)
+{
+    uint64_t high = address & svm_host.canonical_high;
+
+    return high == 0 || high == svm_host.canonical_high;
+}
+
+/* audit.c */
+unsigned svm_vcpu_audit(struct vcpu *vcpu);
+
+/* enter.asm: VMSAVE into the page at this physical address. */
+void svm_vmsave(uint64_t area_pa);
+
+#endif

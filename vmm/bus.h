@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bus.h: from a port or a guest-physical address to the device that answers there. */
+#ifndef CL_VMM_BUS_H
+#define CL_VMM_BUS_H
+
+#include "vmm/device.h"
+
+#define BUS_REGIONS_MAX 48
+
+struct bus_region {
+    uint64_t first;
+    uint64_t last; /* inclusive */
+    struct device *device;
+    uint32_t width; /* widest access that the device takes, in bytes; wider ones are split, low part first */
+};
+
+struct bus_space {
+    unsigned count;
+    struct bus_region region[BUS_REGIONS_MAX]; /* sorted by `first`, never overlapping */
+};
+
+struct bus {
+    struct bus_space ports;
+    struct bus_space memory;
+    uint64_t absent; /* accesses where nothing answers: reads give all ones, writes are lost */
+    void (*log_absent)(void *context, const char *kind, uint64_t address, unsigned size, bool write);
+    void *log_context;
+};
+
+/* Add [first, first + length). Only while the machine is built. CL_OCCUPIED: overlaps a region; CL_LIMIT: table full. */
+enum cl_status bus_add_ports(struct bus *bus, struct device *device, uint16_t first, unsigned length, unsigned width)
+    CL_MUST_CHECK;
+enum cl_status bus_add_memory(struct bus *bus, struct device *device, uint64_t first, uint64_t length, unsigned width)
+    CL_MUST_CHECK;
+
+/* One access of the exit that `tx` has begun: replayed if it was published before a crash. An access belongs to the
+ * region that holds its first byte. Size 1, 2 or 4; for memory 8 too. */
+uint32_t bus_io_read(struct bus *bus, struct capsule_tx *tx, uint16_t port, unsigned size);
+void bus_io_write(struct bus *bus, struct capsule_tx *tx, uint16_t port, unsigned size, uint32_t value);
+uint64_t bus_memory_read(struct bus *bus, struct capsule_tx *tx, uint64_t address, unsigned size);
+void bus_memory_write(struct bus *bus, struct capsule_tx *tx, uint64_t address, unsigned size, uint64_t value);
+
+#endif

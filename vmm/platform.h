@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* platform.h: where everything stands in the machine that a guest sees. */
+#ifndef CL_VMM_PLATFORM_H
+#define CL_VMM_PLATFORM_H
+
+#include <stdint.h>
+
+#define PLATFORM_LOW_RAM_MAX UINT64_C(0xC0000000) /* 3 GiB: RAM goes on at 4 GiB */
+#define PLATFORM_HIGH_RAM UINT64_C(0x100000000)
+
+#define PLATFORM_PCI_MMIO UINT64_C(0xC0000000)
+#define PLATFORM_PCI_MMIO_SIZE UINT64_C(0x20000000) /* 512 MiB, up to ECAM */
+#define PLATFORM_ECAM UINT64_C(0xE0000000)
+#define PLATFORM_ECAM_BUSES 1u
+#define PLATFORM_ECAM_SIZE (UINT64_C(0x100000) * PLATFORM_ECAM_BUSES)
+#define PLATFORM_PCI_IO 0xC000u
+#define PLATFORM_PCI_IO_SIZE 0x4000u
+#define PLATFORM_IOAPIC UINT64_C(0xFEC00000)
+#define PLATFORM_LAPIC UINT64_C(0xFEE00000)
+
+#define PLATFORM_IRQ_PIT 0u
+#define PLATFORM_IRQ_COM1 4u
+#define PLATFORM_IRQ_RTC 8u
+#define PLATFORM_IRQ_SCI 9u
+
+#define PLATFORM_PORT_PIC1 0x20u
+#define PLATFORM_PORT_PIT 0x40u
+#define PLATFORM_PORT_RTC 0x70u
+#define PLATFORM_PORT_COM1 0x3F8u
+#define PLATFORM_PORT_PVPANIC 0x505u
+#define PLATFORM_PORT_PM 0x600u /* PM1 status and enable, PM1 control, PM timer */
+#define PLATFORM_PORT_RESET 0xCF9u
+#define PLATFORM_PORT_DEBUG_EXIT 0xF4u
+
+#define PLATFORM_ACPI_RSDP UINT64_C(0xF0000) /* the tables follow it */
+#define PLATFORM_ACPI_SIZE UINT64_C(0x10000)
+#define PLATFORM_EBDA UINT64_C(0x9FC00)
+
+#endif
