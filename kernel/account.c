@@ -104,9 +104,8 @@ enum cl_status account_destroy(struct account *account)
         TRY(object_destroy(account->objects));
         return CL_IN_PROGRESS;
     }
-    graveyard_sweep();
-    /* husks still refer to the account: it waits for them, so that its purses are whole when they return */
-    return account->used[PURSE_KERNEL] == 0 && account->used[PURSE_MEMORY] == 0 ? CL_OK : CL_IN_PROGRESS;
+    /* husks that still have capabilities refer to the account: its purses return to the parent after the last one */
+    return CL_OK;
 }
 
 void account_free(struct account *account)

@@ -35,11 +35,6 @@ static struct sched_group *group_of(const struct sched_thread *thread)
     return &thread->account->group[thread->cpu];
 }
 
-static struct sched_group *running_group(const struct sched_cpu *cpu)
-{
-    return cpu->current == NULL ? NULL : group_of(cpu->current);
-}
-
 void sched_init(unsigned count, uint64_t slice)
 {
     ASSERT(count > 0 && count <= MAX_CPUS && slice >= 16);
@@ -203,14 +198,13 @@ static void charge(struct sched_cpu *cpu, uint64_t now)
 {
     struct sched_thread *thread = cpu->current;
     uint64_t ticks = less(now, cpu->charged_tsc), used;
-    struct sched_group *group;
+    struct sched_group *group = cpu->running;
 
     cpu->charged_tsc += ticks;
     if (thread == NULL || ticks == 0) {
         cpu->idle_tsc += ticks;
         return;
     }
-    group = group_of(thread);
     thread->run_tsc += ticks;
     group->run_tsc += ticks;
     if (is_realtime(group)) {
@@ -289,7 +283,7 @@ static uint32_t choose_cpu(const struct sched_thread *thread)
 /* A thread joins its group: where do both stand now? */
 static void place(struct sched_cpu *cpu, struct sched_group *group, struct sched_thread *thread, uint64_t now)
 {
-    bool running = group == running_group(cpu);
+    bool running = group == cpu->running;
     bool alone = heap_min(&group->threads) == NULL && !running;
 
     if (is_realtime(group)) {
@@ -314,7 +308,7 @@ static void place(struct sched_cpu *cpu, struct sched_group *group, struct sched
 /* Whether the CPU has to choose again because `thread` has become runnable. */
 static bool has_to_pick(const struct sched_cpu *cpu, const struct sched_thread *thread)
 {
-    const struct sched_group *group = group_of(thread), *running = running_group(cpu);
+    const struct sched_group *group = group_of(thread), *running = cpu->running;
 
     if (running == NULL)
         return true;
@@ -362,15 +356,16 @@ int sched_block(struct sched_thread *thread, uint64_t now)
     charge(cpu, now);
     if (thread->state == SCHED_QUEUED) {
         heap_remove(&group->threads, &thread->node);
-        if (group != running_group(cpu))
+        if (group != cpu->running)
             dequeue(cpu, group);
     } else if (thread->state == SCHED_RUNNING) {
         pick = (int)index;
         cpu->current = NULL;
+        cpu->running = NULL;
     }
     if (thread->state != SCHED_BLOCKED) {
         WRITE_ONCE(cpu->runnable, cpu->runnable - 1);
-        if (group != running_group(cpu) && heap_min(&group->threads) != NULL && !heap_contains(&group->node))
+        if (group != cpu->running && heap_min(&group->threads) != NULL && !heap_contains(&group->node))
             enqueue(cpu, group);
     }
     WRITE_ONCE(thread->state, SCHED_BLOCKED);
@@ -397,7 +392,7 @@ static void release_throttled(struct sched_cpu *cpu, uint64_t now)
 /* Whether nobody in the queues comes before the running thread. */
 static bool stays(const struct sched_cpu *cpu)
 {
-    const struct sched_group *group = running_group(cpu);
+    const struct sched_group *group = cpu->running;
     const struct heap_node *sibling, *rival = heap_min(&cpu->realtime);
 
     if (group == NULL)
@@ -418,27 +413,27 @@ static void put_back(struct sched_cpu *cpu)
     if (thread == NULL)
         return;
     thread->state = SCHED_QUEUED;
-    heap_insert(&group_of(thread)->threads, &thread->node, thread->position);
-    enqueue(cpu, group_of(thread));
+    heap_insert(&cpu->running->threads, &thread->node, thread->position);
+    enqueue(cpu, cpu->running);
     cpu->current = NULL;
+    cpu->running = NULL;
 }
 
 static void take_first(struct sched_cpu *cpu)
 {
     struct heap_node *node = heap_pop(heap_min(&cpu->realtime) != NULL ? &cpu->realtime : &cpu->fair);
-    struct sched_group *group;
 
     if (node == NULL)
         return;
-    group = container_of(node, struct sched_group, node);
-    cpu->current = container_of(heap_pop(&group->threads), struct sched_thread, node);
+    cpu->running = container_of(node, struct sched_group, node);
+    cpu->current = container_of(heap_pop(&cpu->running->threads), struct sched_thread, node);
     cpu->current->state = SCHED_RUNNING;
 }
 
 /* The choice holds until the budget is used up; or, if there is anybody to share with, the slice. */
 static uint64_t end_of_turn(const struct sched_cpu *cpu, uint64_t now)
 {
-    const struct sched_group *group = running_group(cpu);
+    const struct sched_group *group = cpu->running;
     uint64_t left;
 
     if (group == NULL)
@@ -497,7 +492,7 @@ void sched_yield(unsigned index, uint64_t now)
 
     lock_acquire(&cpu->lock);
     charge(cpu, now);
-    group = running_group(cpu);
+    group = cpu->running;
     if (group != NULL && is_realtime(group)) {
         cpu->current->position = realtime_place(cpu, cpu->current);
     } else if (group != NULL) { /* just far enough back for the next one to come first */

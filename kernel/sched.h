@@ -108,6 +108,7 @@ struct sched_cpu {
     struct heap fair;             /* [q]  groups by virtual deadline */
     struct heap throttled;        /* [q]  real-time groups with threads but no budget, by period end */
     struct sched_thread *current; /* [q]  NULL: idle, or just blocked */
+    struct sched_group *running;  /* [q]  its group */
     struct sched_thread *picked;  /* [c]  what the last pick returned */
     struct sched_thread *loaded;  /* [c]  whose registers are in this CPU; `picked` from sched_switched on */
     uint64_t charged_tsc;         /* [q]  time is accounted up to here */

@@ -176,8 +176,12 @@ static void attend(struct cpu *cpu)
     schedule(cpu);
     if ((reasons & ATTENTION_UNLOAD) != 0)
         vcpu_unload(cpu);
-    if ((reasons & ATTENTION_SHOOTDOWN) != 0)
+    if ((reasons & ATTENTION_SHOOTDOWN) != 0) {
         shootdown_perform(cpu);
+        lock_acquire(&structure_lock);
+        graveyard_sweep();
+        lock_release(&structure_lock);
+    }
     program_timer(cpu);
 }
 

@@ -45,7 +45,8 @@ bool svm_vcpu_interruptible(struct vcpu *vcpu, bool nmi)
 {
     const struct svm_vcpu *svm = vcpu->virt;
 
-    return svm->special == 0 && guest_open(svm, READ_ONCE(vcpu->page->rflags), nmi);
+    return (svm->special & ~(uint32_t)SPECIAL_WINDOW) == 0 &&
+           guest_open(svm, READ_ONCE(vcpu->page->rflags), nmi);
 }
 
 /* Record that an NMI handler runs, or that it has ended. */
@@ -110,20 +111,23 @@ void svm_event_requeue(struct svm_vcpu *svm, const struct virt_exit *exit)
 }
 
 /* The virtual interrupt is a doorbell only: it is intercepted the moment that the guest could take it, and takes no
- * notice of TPR. An interrupt that waits for TPR alone has CR8 writes intercepted instead. */
-static void window_apply(struct svm_vcpu *svm, bool armed, bool cr8)
+ * notice of TPR. An interrupt that waits for TPR alone has CR8 writes intercepted instead. While stepping over an IRET
+ * nothing is armed: the end of the step is an exit by itself. */
+static void window_apply(struct svm_vcpu *svm)
 {
     struct vmcb_control *control = &svm->vmcb->control;
+    bool armed = (svm->wish_interrupt || svm->wish_nmi) && !(svm->special & SPECIAL_STEP);
 
-    svm->window_armed = armed || cr8;
     control->v_pending = armed ? V_IRQ : 0;
     control->v_priority = V_INTR_PRIO_15 | V_IGN_TPR;
-    control->intercept_1 &= ~INTERCEPT_VINTR;
-    control->intercept_cr_write = (uint16_t)(control->intercept_cr_write & ~(1u << 8));
-    if (armed)
+    control->intercept_cr_write = (uint16_t)((control->intercept_cr_write & ~(1u << 8)) | (svm->wish_cr8 ? 1u << 8 : 0));
+    if (armed) {
         control->intercept_1 |= INTERCEPT_VINTR;
-    else if (cr8)
-        control->intercept_cr_write = (uint16_t)(control->intercept_cr_write | (1u << 8));
+        svm->special |= SPECIAL_WINDOW;
+    } else {
+        control->intercept_1 &= ~INTERCEPT_VINTR;
+        svm->special &= ~(uint32_t)SPECIAL_WINDOW;
+    }
 }
 
 /* `interrupt` is also the wish when an interrupt waits only for the guest to lower its TPR. For an NMI that is blocked
@@ -132,15 +136,15 @@ static void window_apply(struct svm_vcpu *svm, bool armed, bool cr8)
 void svm_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi)
 {
     struct svm_vcpu *svm = vcpu->virt;
-    bool tpr_only;
+    struct vlapic *lapic = &vcpu->lapic;
 
-    if (!interrupt && !nmi && !svm->window_armed)
+    if (!interrupt && !nmi && !svm->wish_interrupt && !svm->wish_nmi && !svm->wish_cr8)
         return;
-    tpr_only = interrupt && vlapic_cr8_threshold(&vcpu->lapic) != 0 && vlapic_pending(&vcpu->lapic) < 0 &&
-               !vlapic_extint_pending(&vcpu->lapic);
-    svm->wish_interrupt = interrupt && !tpr_only;
+    svm->wish_cr8 = interrupt && vlapic_cr8_threshold(lapic) != 0 && vlapic_pending(lapic) < 0 &&
+                    !vlapic_extint_pending(lapic);
+    svm->wish_interrupt = interrupt && !svm->wish_cr8;
     svm->wish_nmi = nmi && !svm->nmi_blocked;
-    window_apply(svm, (svm->wish_interrupt || svm->wish_nmi) && !(svm->special & SPECIAL_STEP), tpr_only);
+    window_apply(svm);
 }
 
 /* Before an entry that is not on the fast path. A debug trap comes before a deferred event. */
@@ -149,9 +153,11 @@ void svm_event_prepare(struct svm_vcpu *svm)
     struct vmcb *vmcb = svm->vmcb;
     uint64_t *injection = &vmcb->control.event_injection;
 
-    if (svm->special & SPECIAL_STEP)
+    if (svm->special & SPECIAL_WINDOW)
+        vmcb->control.v_pending = V_IRQ; /* an emulator loses it at an exit */
+    if (svm->special & SPECIAL_STEP) {
         vmcb->save.rflags |= RFLAGS_TF;
-    else if ((svm->special & SPECIAL_DEBUG) && !(*injection & EVENT_VALID)) {
+    } else if ((svm->special & SPECIAL_DEBUG) && !(*injection & EVENT_VALID)) {
         vmcb->save.dr6 |= svm->pending_debug;
         *injection = event_make(EVENT_TYPE_EXCEPTION, VECTOR_DB);
         svm->pending_debug = 0;
@@ -170,10 +176,11 @@ void svm_step_begin(struct svm_vcpu *svm)
 
     svm->special |= SPECIAL_STEP;
     svm->step_guest_tf = vmcb->save.rflags & RFLAGS_TF;
+    svm->step_rip = vmcb->save.rip;
     svm->step_dr6 = vmcb->save.dr6;
     vmcb->control.intercept_1 &= ~INTERCEPT_IRET;
     vmcb->control.intercept_exceptions = UINT32_MAX;
-    window_apply(svm, false, false);
+    window_apply(svm);
 }
 
 /* The IRET is over, or its place was taken by something else that ends the blocking (SDM Vol. 3A 6.7.1: also an IRET
@@ -185,7 +192,7 @@ void svm_step_end(struct svm_vcpu *svm)
     svm->special &= ~(uint32_t)SPECIAL_STEP;
     svm->vmcb->control.intercept_exceptions = SVM_EXCEPTIONS;
     svm_nmi_block(svm, false);
-    window_apply(svm, svm->wish_interrupt, false);
+    window_apply(svm);
 }
 
 /* An exit while stepping: make it what the guest and the kernel would have seen without the step. Until the IRET is done
@@ -194,7 +201,7 @@ void svm_step_exit(struct svm_vcpu *svm, struct virt_exit *exit)
 {
     struct vmcb *vmcb = svm->vmcb;
     uint64_t new_dr6 = vmcb->save.dr6 & ~svm->step_dr6 & DR6_EVENTS;
-    bool trapped = exit->kind == VIRT_EXIT_EXCEPTION && exit->vector == VECTOR_DB && (vmcb->save.dr6 & DR6_BS);
+    bool trapped = exit->kind == VIRT_EXIT_EXCEPTION && exit->vector == VECTOR_DB && vmcb->save.rip != svm->step_rip;
 
     if (!trapped && !svm->step_guest_tf)
         vmcb->save.rflags &= ~RFLAGS_TF;

@@ -55,11 +55,16 @@ static void finish_io(const struct vmcb *vmcb, struct virt_exit *exit)
     };
 }
 
-static void finish_exception(const struct vmcb *vmcb, struct virt_exit *exit)
+/* A debug trap that comes without its cause in DR6 is a single step: an emulator commits DR6 only on delivery. */
+static void finish_exception(struct vmcb *vmcb, struct virt_exit *exit)
 {
     exit->vector = vmcb->control.exit_code & 31;
+    if (exit->vector == VECTOR_DB && !(vmcb->save.dr6 & DR6_EVENTS) && (vmcb->save.rflags & RFLAGS_TF))
+        vmcb->save.dr6 |= DR6_BS;
     if (exit->vector == VECTOR_MC)
         exit->kind = VIRT_EXIT_MACHINE_CHECK;
+    exit->next_rip = 0;
+    exit->length = 0;
     exit->has_error_code = svm_exception_has_error(exit->vector);
     exit->error_code = (uint32_t)vmcb->control.exit_info_1;
     exit->payload = exit->vector == VECTOR_DB ? vmcb->save.dr6 & DR6_EVENTS : 0;
@@ -85,6 +90,8 @@ static void finish_memory(const struct vmcb *vmcb, struct virt_exit *exit)
     uint64_t info = vmcb->control.exit_info_1;
 
     exit->kind = VIRT_EXIT_MEMORY;
+    exit->next_rip = 0; /* some processors save one that means nothing */
+    exit->length = 0;
     exit->memory = (struct vcpu_exit_memory){
         .address = vmcb->control.exit_info_2,
         .flags = (info & NPF_WRITE ? VCPU_MEMORY_WRITE : 0) | (info & NPF_FETCH ? VCPU_MEMORY_FETCH : 0) |
@@ -95,7 +102,7 @@ static void finish_memory(const struct vmcb *vmcb, struct virt_exit *exit)
 /* The rows that need more than their kind; false to enter again. */
 static bool finish_exit(struct svm_vcpu *svm, const struct svm_exit_row *row, struct virt_exit *exit)
 {
-    const struct vmcb *vmcb = svm->vmcb;
+    struct vmcb *vmcb = svm->vmcb;
 
     switch ((enum svm_exit_finish)row->finish) {
     case SVM_EXIT_UNKNOWN:

@@ -122,7 +122,7 @@ enum cl_status svm_segments_set(struct vmcb_save *save, const struct vcpu_page *
         TRY(check(i, &segment));
         *(struct vmcb_segment *)((char *)save + offsets[i]) = from_normal(i, &segment);
         if (i == SEG_SS)
-            save->cpl = (segment.attributes & ATTR_DPL) >> SEG_ATTR_DPL_SHIFT;
+            save->cpl = (uint8_t)((segment.attributes & ATTR_DPL) >> SEG_ATTR_DPL_SHIFT);
     }
     TRY(table_set("GDTR", &save->gdtr, &page->gdtr));
     return table_set("IDTR", &save->idtr, &page->idtr);

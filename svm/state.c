@@ -292,7 +292,9 @@ static void commit_events(struct svm_vcpu *svm, const struct candidate *c)
     control->event_injection = c->injection;
     control->interrupt_state = c->shadow ? INTERRUPT_SHADOW : 0;
     svm->pending_debug = c->pending_debug;
-    svm->special = c->pending_debug != 0 ? SPECIAL_DEBUG : 0;
+    svm->special &= SPECIAL_WINDOW;
+    if (c->pending_debug != 0)
+        svm->special |= SPECIAL_DEBUG;
     svm_nmi_block(svm, c->nmi_blocked);
 }
 

@@ -43,6 +43,7 @@ enum svm_special {
     SPECIAL_STEP = 1 << 0,     /* one hidden single step over the IRET that ends an NMI handler */
     SPECIAL_DEBUG = 1 << 1,    /* `pending_debug`: a trap before the next instruction */
     SPECIAL_DEFERRED = 1 << 2, /* `deferred`: an event that had to let an exception go first */
+    SPECIAL_WINDOW = 1 << 3,   /* the virtual interrupt is armed */
 };
 
 struct svm_vcpu {
@@ -53,8 +54,9 @@ struct svm_vcpu {
     uint32_t special;    /* enum svm_special */
     bool loaded;         /* DR0 to DR3 and TSC_AUX are in the registers of `cpu` */
     bool nmi_blocked;    /* from the NMI until its IRET */
-    bool wish_interrupt, wish_nmi, window_armed;
+    bool wish_interrupt, wish_nmi, wish_cr8;
     bool step_guest_tf; /* the guest steps itself */
+    uint64_t step_rip;  /* of the IRET */
     uint64_t step_dr6;
     uint64_t cr0, cr4; /* the guest's view; SVM_HOST_CR0 and SVM_HOST_CR4 differ from the VMCB's */
     uint64_t deferred; /* EVENTINJ form */

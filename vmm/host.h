@@ -32,6 +32,8 @@ struct host_ops {
     /* Take bytes that a serial port sent. `position` counts the bytes before the first of them, so that a repetition
      * can be told. Returns how many were taken. */
     size_t (*serial_write)(void *context, unsigned port, uint64_t position, const uint8_t *bytes, size_t length);
+    /* A serial port's receive FIFO has become empty: it can take bytes that it refused before. Called under its lock. */
+    void (*serial_room)(void *context, unsigned port);
     /* A device wants its timer at `deadline_ns` or later. Called under the device's lock: must not ask devices. */
     void (*deadline)(void *context, uint64_t deadline_ns);
     void (*log)(void *context, const char *text);

@@ -249,10 +249,14 @@ static void serve_console(struct monitor *m)
             count = descriptor.length;
         }
         while (count > 0) {
-            size_t taken = uart16550_receive(m->machine.uart, &m->tx, pending + first, count);
+            size_t taken;
 
+            /* Set first: the guest may empty the FIFO right after it refused. */
+            __atomic_store_n(&m->input_waits, 1, __ATOMIC_RELEASE);
+            taken = uart16550_receive(m->machine.uart, &m->tx, pending + first, count);
             if (taken == 0)
-                return; /* looked at again when the guest has read: see main_loop() */
+                return; /* host_serial_room() wakes us */
+            __atomic_store_n(&m->input_waits, 0, __ATOMIC_RELEASE);
             first += taken;
             count -= taken;
         }

@@ -75,6 +75,14 @@ static size_t host_serial_write(void *context, unsigned port, uint64_t position,
     return taken;
 }
 
+static void host_serial_room(void *context, unsigned port)
+{
+    const struct monitor *m = context;
+
+    if (port == 0 && __atomic_load_n(&m->input_waits, __ATOMIC_ACQUIRE))
+        notify_self(m, VMM_EVENT_CONSOLE);
+}
+
 static void host_deadline(void *context, uint64_t deadline_ns)
 {
     struct monitor *m = context;
@@ -101,6 +109,7 @@ const struct host_ops monitor_host_ops = {.msi = host_msi,
                                           .wall_ns = host_wall_ns,
                                           .request = host_request,
                                           .serial_write = host_serial_write,
+                                          .serial_room = host_serial_room,
                                           .deadline = host_deadline,
                                           .log = host_log,
                                           .yield = host_yield};

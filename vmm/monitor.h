@@ -48,6 +48,7 @@ struct monitor {
     struct channel_end console, control;
     uint64_t console_position; /* [u] bytes of COM1 that were put into the channel */
     uint64_t armed_ns;         /* [a] the main thread will look at the devices' timers by then */
+    uint32_t input_waits;      /* [a] bytes for COM1 wait for room in its FIFO */
     uint32_t paused;           /* [a] init or a request wants all vCPUs parked */
     uint32_t request;          /* [a] enum machine_request that ends this run */
     uint32_t request_value;

@@ -177,7 +177,7 @@ static unsigned bounded(unsigned value, unsigned low, unsigned high)
 /* The time goes on from what the registers hold; what makes no date is brought into range. */
 static void thaw(struct rtc_state *s, struct capsule_tx *tx, int64_t now_ns)
 {
-    unsigned century = bounded(decode(s, s->reg[RTC_CENTURY]), 19, 21);
+    unsigned century = bounded(decode(s, s->reg[RTC_CENTURY]), 19, 20);
     unsigned year = century * 100 + bounded(decode(s, s->reg[RTC_YEAR]), 0, 99);
     unsigned month = bounded(decode(s, s->reg[RTC_MONTH]), 1, 12);
     unsigned day = bounded(decode(s, s->reg[RTC_DAY]), 1, 31);
@@ -186,7 +186,7 @@ static void thaw(struct rtc_state *s, struct capsule_tx *tx, int64_t now_ns)
     seconds += bounded(decode_hour(s, s->reg[RTC_HOURS]), 0, 23) * 3600;
     seconds += bounded(decode(s, s->reg[RTC_MINUTES]), 0, 59) * 60;
     seconds += bounded(decode(s, s->reg[RTC_SECONDS]), 0, 59);
-    CAPSULE_SET(tx, s->offset_ns, s->offset_ns + seconds * NS_PER_SECOND - (now_ns - now_ns % NS_PER_SECOND));
+    CAPSULE_SET(tx, s->offset_ns, s->offset_ns + (seconds * NS_PER_SECOND - (now_ns - now_ns % NS_PER_SECOND)));
     CAPSULE_SET(tx, s->updated, seconds);
 }
 

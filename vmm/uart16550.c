@@ -139,6 +139,8 @@ static void uart_derive(struct device *device, struct capsule_tx *tx)
     const struct machine *m = device->machine;
     bool was_ready = transmitter_ready(s);
 
+    if (s->rx_count == 0)
+        m->host->serial_room(m->host_context, 0);
     irq_line_set(device, tx, PLATFORM_IRQ_COM1, s->mcr & MCR_OUT2 && interrupt_identity(s) != IIR_NONE);
     while (s->tx_count > 0) {
         size_t run = TX_BUFFER - s->tx_first, taken;

@@ -4,6 +4,7 @@
 
 #include "lib/log.h"
 #include "lib/refusal.h"
+#include "lib/runtime.h"
 #include "lib/slots.h"
 #include "lib/syscall.h"
 #include "vmm/boot_state.h"

@@ -100,8 +100,9 @@ static enum cl_status add_segment(const struct virtqueue *q, struct virtqueue_ch
     uint32_t *total = writable ? &chain->in_bytes : &chain->out_bytes;
     struct virtqueue_segment *segment = &chain->segment[chain->out + chain->in];
 
-    if (chain->out + chain->in == q->state->size)
-        return fault(chain, "a chain longer than its queue, or one that runs in a circle");
+    /* systems exist whose indirect tables are longer than the queue, against §2.7.5.3.1 */
+    if (chain->out + chain->in == (q->features & VIRTIO_F_INDIRECT_DESC ? VIRTQUEUE_SEGMENTS_MAX : q->state->size))
+        return fault(chain, "a chain that is too long, or runs in a circle");
     if (desc->length == 0)
         return fault(chain, "a descriptor of no bytes");
     if (!writable && chain->in > 0)

@@ -17,7 +17,7 @@
 #include "vmm/guest_memory.h"
 
 #define VIRTQUEUE_SIZE_MAX 256u
-#define VIRTQUEUE_SEGMENTS_MAX 256u /* no chain is longer than its queue (§2.7.5.3.1) */
+#define VIRTQUEUE_SEGMENTS_MAX 256u /* of one chain */
 
 #define VIRTIO_F_INDIRECT_DESC (UINT64_C(1) << 28)
 #define VIRTIO_F_EVENT_IDX (UINT64_C(1) << 29)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* control.h: what init and a VMM say to each other about the VM's life.
- *
- * init is end A, the VMM is end B. `kind` of a descriptor is one of the numbers below, `cookie` of an answer that of
- * the request. Policy is init's: the VMM reports what happened, leaves its vCPUs stopped where it says so, and waits.
+/* control.h: the channel between a VMM (side A) and init (side B): its shape, and statistics. Requests and reports
+ * about the VM's life stand in vmm/start.h.
  */
 #ifndef CL_SERVICES_PROTOCOL_CONTROL_H
 #define CL_SERVICES_PROTOCOL_CONTROL_H
@@ -12,37 +10,13 @@
 
 #define CONTROL_RING_ENTRIES 16u
 #define CONTROL_MESSAGE_MAX 512u /* bytes: what one buffer holds */
-#define CONTROL_TEXT_MAX 160u
 #define CONTROL_EXITS_MAX 16u
 #define CONTROL_NICS_MAX 4u
 
+/* Kinds beside those of enum vmm_control. */
 enum control_kind {
-    /* init to VMM, no data */
-    CONTROL_PAUSE = 1,        /* stop the vCPUs at an instruction boundary, answer CONTROL_PAUSED */
-    CONTROL_RESUME = 2,       /* answer CONTROL_RUNNING */
-    CONTROL_RESET = 3,        /* reset the machine and load the guest again; answer CONTROL_RUNNING */
-    CONTROL_POWER_BUTTON = 4, /* press it; no answer */
-    CONTROL_STATISTICS = 5,   /* answer CONTROL_STATISTICS_ARE */
-
-    /* VMM to init */
-    CONTROL_RUNNING = 32,        /* the guest runs */
-    CONTROL_PAUSED = 33,
-    CONTROL_POWERED_OFF = 34,    /* ACPI S5; the vCPUs are stopped */
-    CONTROL_DEBUG_EXITED = 35,   /* struct control_value: what was written to the debug-exit port; stopped */
-    CONTROL_RESET_WANTED = 36,   /* struct control_text: why (reset register, keyboard controller, triple fault);
-                                    stopped until CONTROL_RESET */
-    CONTROL_PANICKED = 37,       /* pvpanic; the guest runs on */
-    CONTROL_FAILED = 38,         /* struct control_text: the VMM cannot go on with this guest; stopped */
-    CONTROL_STATISTICS_ARE = 39, /* struct control_statistics */
-    CONTROL_REFUSED = 40,        /* struct control_text: why the request with this cookie was not done */
-};
-
-struct control_value {
-    uint32_t value;
-};
-
-struct control_text {
-    char text[CONTROL_TEXT_MAX]; /* a sentence, NUL-terminated */
+    CONTROL_STATISTICS = 4,      /* init to VMM, no data */
+    CONTROL_STATISTICS_ARE = 17, /* VMM to init: struct control_statistics, with the request's cookie */
 };
 
 struct control_nic_statistics {

@@ -30,6 +30,9 @@
 #define CONSOLE_SLOT_SYSTEM "system" /* RIGHT_READ: the log */
 #define CONSOLE_SLOT_IRQ "uart.irq"  /* bound to CONSOLE_EVENT_SERIAL_BIT; absent: the port is polled */
 
+/* The line of the log behind which the console begins to print: all before it the kernel has printed. */
+#define CONSOLE_TAKES_OVER "the console takes over the serial port"
+
 /* The console's region "setup". */
 struct console_start {
     struct wire control; /* this end is B */

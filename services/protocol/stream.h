@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stream.h: the bytes of a VM's console between its VMM (end A) and the console service (end B).
  *
- * A byte stream cut into messages anyhow. The VMM drops output, and counts what it drops, when the ring is full: a
+ * A byte stream cut into messages anyhow. The VMM drops output when the ring is full: a
  * guest never waits for a console that nobody reads. Bytes towards the guest wait in the ring until it takes them.
  */
 #ifndef CL_SERVICES_PROTOCOL_STREAM_H
@@ -14,13 +14,8 @@
 #define STREAM_INPUT_MESSAGE_MAX 64u
 
 enum stream_kind {
-    STREAM_BYTES = 1,  /* both ways */
-    STREAM_RESIZE = 2, /* to the VMM: struct stream_size */
+    STREAM_BYTES = 0,  /* both ways */
 };
 
-struct stream_size {
-    uint16_t columns;
-    uint16_t rows;
-};
 
 #endif

@@ -1,5 +1,5 @@
-/* SOURCES: kernel/heap.c kernel/fake/fake_assert.c kernel/fake/fake_random.c */
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCES: kernel/heap.c kernel/fake/fake_assert.c kernel/fake/fake_random.c */
 /* test_heap.c: the priority queue against a plain array, and its shape, which is what bounds its cost. */
 #include <setjmp.h>
 #include <stdarg.h>

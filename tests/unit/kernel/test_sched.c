@@ -1,6 +1,9 @@
-/* SOURCES: kernel/sched.c kernel/heap.c kernel/fake/fake_assert.c kernel/fake/fake_random.c */
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCES: kernel/sched.c kernel/heap.c kernel/fake/fake_assert.c kernel/fake/fake_random.c */
 /* test_sched.c: the scheduler against simulated CPUs: shares, budgets, order, affinity, and its queues' invariants. */
+#define sched_yield libc_sched_yield /* the C library has one, too */
+#include <pthread.h>
+#undef sched_yield
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -188,6 +191,7 @@ static void check_invariants(void)
         unsigned expected = 0;
 
         assert_int_equal(cpu->runnable, runnable[index]);
+        assert_ptr_equal(cpu->running, cpu->current == NULL ? NULL : &cpu->current->account->group[index]);
         running -= cpu->current != NULL;
         for (unsigned i = 0; i < account_count; i++) {
             struct sched_group *group = &accounts[i].group[index];
@@ -727,6 +731,78 @@ static void nobody_starves(void **state)
     }
 }
 
+/* Two CPUs and a waker as host threads. A thread of the scheduler blocks under its own lock, as a kernel thread does under
+ * that of its wait, and must never be in two CPUs at once, nor be lost. */
+#define RACERS 6
+#define TURNS 40000
+
+static struct spinlock wait_lock[RACERS];
+static uint32_t in_cpu[RACERS]; /* how many CPUs have its registers */
+static uint32_t turns[2], racing;
+
+static void *race_cpu(void *argument)
+{
+    unsigned cpu = *(const unsigned *)argument;
+    struct sched_thread *loaded = NULL;
+    uint64_t ignored;
+
+    while (__atomic_load_n(&racing, __ATOMIC_ACQUIRE)) {
+        uint64_t time = __builtin_ia32_rdtsc();
+        struct sched_thread *picked = sched_pick(cpu, time, &ignored);
+
+        if (picked != loaded) {
+            if (loaded != NULL)
+                assert_int_equal(__atomic_sub_fetch(&in_cpu[loaded - threads], 1, __ATOMIC_SEQ_CST), 0);
+            sched_switched(cpu);
+            if (picked != NULL)
+                assert_int_equal(__atomic_add_fetch(&in_cpu[picked - threads], 1, __ATOMIC_SEQ_CST), 1);
+            loaded = picked;
+        }
+        if (picked == NULL)
+            continue;
+        __atomic_fetch_add(&turns[cpu], 1, __ATOMIC_RELAXED);
+        if (turns[cpu] % 4 == 0)
+            sched_yield(cpu, time);
+        if (turns[cpu] % 4 == 1) {
+            lock_acquire(&wait_lock[picked - threads]);
+            (void)sched_block(picked, time);
+            lock_release(&wait_lock[picked - threads]);
+        }
+    }
+    return NULL;
+}
+
+static void no_thread_is_in_two_cpus_or_lost_when_all_race(void **state)
+{
+    static unsigned index[2] = { 0, 1 };
+    pthread_t cpu[2];
+
+    (void)state;
+    machine(2);
+    memset(turns, 0, sizeof turns);
+    for (unsigned i = 0; i < RACERS; i++)
+        thread_of(i % 2 ? fair(1024) : realtime(MS, 10 * MS, AFFINITY_ALL), 0);
+    racing = 1;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&cpu[i], NULL, race_cpu, &index[i]), 0);
+    while (__atomic_load_n(&turns[0], __ATOMIC_RELAXED) + __atomic_load_n(&turns[1], __ATOMIC_RELAXED) < TURNS) {
+        for (unsigned i = 0; i < RACERS; i++) {
+            lock_acquire(&wait_lock[i]);
+            if (i == 3 && turns[0] % 64 == 0) /* somebody stops it from outside, wherever it is */
+                (void)sched_block(&threads[i], __builtin_ia32_rdtsc());
+            else
+                (void)sched_wake(&threads[i], __builtin_ia32_rdtsc());
+            lock_release(&wait_lock[i]);
+        }
+    }
+    __atomic_store_n(&racing, 0, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(cpu[i], NULL);
+    check_invariants();
+    for (unsigned i = 0; i < RACERS; i++)
+        assert_true(threads[i].run_tsc > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -751,6 +827,7 @@ int main(void)
         cmocka_unit_test_teardown(affinity_is_honoured, teardown),
         cmocka_unit_test_teardown(random_work_keeps_every_thread_in_exactly_one_place, teardown),
         cmocka_unit_test_teardown(nobody_starves, teardown),
+        cmocka_unit_test_teardown(no_thread_is_in_two_cpus_or_lost_when_all_race, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

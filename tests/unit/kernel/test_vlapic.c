@@ -1,6 +1,6 @@
-/* SOURCES: kernel/vlapic.c kernel/fake/fake_assert.c kernel/fake/fake_random.c */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_vlapic.c: the software local APIC against SDM Vol. 3A ch. 11 (section numbers in brackets are of that volume). */
+/* SOURCES: kernel/vlapic.c kernel/fake/fake_assert.c kernel/fake/fake_random.c */
+/* test_vlapic.c: the software local APIC against SDM Vol. 3A ch. 11, whose section numbers stand beside the tests. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCES: svm/asid.c svm/audit.c svm/audit_rules_table.c svm/cpu.c svm/event.c svm/exit.c svm/msr.c svm/permissions.c svm/probe.c svm/segment.c svm/state.c svm/vcpu.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats.c kernel/pool.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
+/* test_permissions.c: which MSRs a guest reaches without an exit. */
+#include "svm_fixture.h"
+
+/* The manual's layout, written down a second time: APM Vol. 2 figure 15-2. */
+static bool intercepted(const struct fixture *f, uint32_t index, bool write)
+{
+    const uint8_t *map = f->vm.virt;
+    uint32_t bit = (index & 0x1FFF) * 2 + write;
+
+    if (index >= 0xC0010000)
+        bit += 0x1000 * 8;
+    else if (index >= 0xC0000000)
+        bit += 0x800 * 8;
+    return map[bit / 8] & (1u << (bit % 8));
+}
+
+static bool is_switched(uint32_t index)
+{
+    return (index >= 0xC0000081 && index <= 0xC0000084) || (index >= 0xC0000100 && index <= 0xC0000102) ||
+           (index >= 0x174 && index <= 0x176);
+}
+
+static void everything_exits_but_what_the_processor_switches(void **state)
+{
+    static const uint32_t first[] = { 0, 0xC0000000, 0xC0010000 };
+
+    for (unsigned range = 0; range < 3; range++)
+        for (uint32_t i = 0; i < 0x2000; i++) {
+            assert_int_equal(intercepted(*state, first[range] + i, false), !is_switched(first[range] + i));
+            assert_int_equal(intercepted(*state, first[range] + i, true), !is_switched(first[range] + i));
+        }
+}
+
+static void passing_one_msr_changes_its_own_bits_only(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t before[2 * PAGE_SIZE];
+    unsigned changed = 0;
+
+    memcpy(before, f->vm.virt, sizeof before);
+    svm_vm_msr_pass(&f->vm, 0xC0010015, true, false);
+    assert_false(intercepted(f, 0xC0010015, false));
+    assert_true(intercepted(f, 0xC0010015, true));
+    for (unsigned i = 0; i < sizeof before; i++)
+        changed += (unsigned)__builtin_popcount(before[i] ^ ((uint8_t *)f->vm.virt)[i]);
+    assert_int_equal(changed, 1);
+    svm_vm_msr_pass(&f->vm, 0xC0010015, false, false);
+    assert_memory_equal(before, f->vm.virt, sizeof before);
+}
+
+static void an_msr_outside_the_map_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t before[2 * PAGE_SIZE];
+
+    memcpy(before, f->vm.virt, sizeof before);
+    svm_vm_msr_pass(&f->vm, 0x2000, true, true);
+    svm_vm_msr_pass(&f->vm, 0xC0002000, true, true);
+    svm_vm_msr_pass(&f->vm, 0xC0012000, true, true);
+    svm_vm_msr_pass(&f->vm, 0x40000000, true, true);
+    assert_memory_equal(before, f->vm.virt, sizeof before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SVM_TEST(everything_exits_but_what_the_processor_switches),
+        SVM_TEST(passing_one_msr_changes_its_own_bits_only),
+        SVM_TEST(an_msr_outside_the_map_changes_nothing),
+    };
+
+    return cmocka_run_group_tests_name("svm permissions", tests, NULL, NULL);
+}
