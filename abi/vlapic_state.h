@@ -48,9 +48,9 @@ enum vlapic_register {
 
 #define VLAPIC_TIMER_NEVER UINT64_MAX
 
-/* reg[] holds each register as the guest reads it, in the layout of the current mode, with these exceptions: PPR and the
- * current count are 0 (they follow from the rest); ICR_HIGH in x2APIC mode is the upper half of the 64-bit ICR. ID and
- * VERSION cannot be changed by a restore; registers that do not exist are 0. */
+/* reg[] holds each register as the guest reads it, in the layout of the current mode, with these exceptions: PPR and
+ * the current count are 0 (they follow from the rest); ICR_HIGH in x2APIC mode is the upper half of the 64-bit ICR.
+ * ID and VERSION cannot be changed by a restore; registers that do not exist are 0. */
 struct vlapic_state {
     uint64_t apic_base;     /* IA32_APIC_BASE */
     uint64_t timer_due_tsc; /* guest TSC of the next timer interrupt; VLAPIC_TIMER_NEVER: disarmed */

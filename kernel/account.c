@@ -43,7 +43,7 @@ struct account *account_create_root(uint64_t kernel_bytes, uint64_t memory_bytes
                                         .class = CLASS_FAIR,
                                         .weight = WEIGHT_DEFAULT,
                                         .priority_max = PRIORITY_COUNT - 1,
-                                        .budget_tsc = time_from_ns(10000000),
+                                        .budget_tsc = time_from_ns(9000000), /* a tenth stays for the fair class */
                                         .period_tsc = time_from_ns(10000000)};
 
     ASSERT(root != NULL);

@@ -178,9 +178,10 @@ void sched_switched(unsigned cpu);
 /* Account the running thread's time up to `now`: for exact counters; pick, block and yield do it themselves. */
 void sched_charge(unsigned cpu, uint64_t now);
 
-/* The running thread goes behind the others of its priority (real-time), or gives up the rest of its slice (fair).
- * sched_pick has to follow. */
-void sched_yield(unsigned cpu, uint64_t now);
+/* The running thread goes behind the others of its priority (real-time), or lets the next one in before it (fair).
+ * sched_pick has to follow. (Under another name to the linker: the C library that host tests link with has a
+ * sched_yield, too, and calls it.) */
+void sched_yield(unsigned cpu, uint64_t now) __asm__("kernel_sched_yield");
 
 /* What the last sched_pick returned as *event_tsc. */
 uint64_t sched_next_event(unsigned cpu);

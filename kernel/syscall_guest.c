@@ -118,7 +118,7 @@ static enum cl_status sys_vcpu_kick(struct call *call)
     struct vcpu *vcpu;
 
     TRY(cap_lookup(call->domain, call->a, OBJECT_VCPU, RIGHT_SIGNAL, &vcpu));
-    __atomic_store_n(&vcpu->kicked, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_KICK, __ATOMIC_SEQ_CST);
     vcpu_poke(vcpu);
     return CL_OK;
 }
@@ -148,12 +148,7 @@ static enum cl_status access_state(struct call *call, struct vcpu *vcpu, bool se
     if (call->b == 0 || (call->b & ~(uint64_t)VCPU_GROUP_ALL) != 0)
         return refuse(CL_BAD_ARGUMENT, "vCPU state %lx: groups 1 to %x, or one of VCPU_STATE_*", call->b, VCPU_GROUP_ALL);
     if (set) {
-        TRY(virt->vcpu_set(vcpu, (uint32_t)call->b));
-        if ((call->b & VCPU_GROUP_EVENTS) != 0)
-            vcpu->activity = vcpu->page->event.activity;
-        if ((call->b & VCPU_GROUP_CONTROL) != 0)
-            vlapic_cr8_set(&vcpu->lapic, vcpu->page->cr8);
-        return CL_OK;
+        return vcpu_set_groups(vcpu, (uint32_t)call->b);
     }
     virt->vcpu_get(vcpu, (uint32_t)call->b);
     vcpu->page->event.activity = (uint8_t)vcpu->activity;

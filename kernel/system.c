@@ -88,6 +88,11 @@ void shootdown_perform(struct cpu *cpu)
 void xstate_switch(struct cpu *cpu, struct xstate *xstate, uint64_t xcr0)
 {
     if (cpu->xstate != xstate) {
+        if (cpu->vcpu != NULL && cpu->xstate == cpu->vcpu->xstate) {
+            /* QEMU 7.2 does not intercept XSETBV: the register itself tells what the guest has set */
+            cpu->xcr0 = x86_xgetbv(0);
+            cpu->vcpu->xcr0 = cpu->xcr0 & xstate_mask;
+        }
         if (cpu->xcr0 != xstate_mask) {
             x86_xsetbv(0, xstate_mask);
             cpu->xcr0 = xstate_mask;

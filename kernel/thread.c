@@ -61,7 +61,7 @@ void thread_deadline_passed(struct thread *thread)
     struct vcpu *vcpu = thread->vcpu;
 
     if (vcpu != NULL) {
-        __atomic_store_n(&vcpu->timer_due, 1, __ATOMIC_RELEASE);
+        __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_TIMER, __ATOMIC_RELEASE);
         thread_poke(thread);
         return;
     }

@@ -94,7 +94,7 @@ enum cl_status vcpu_destroy(struct vcpu *vcpu)
     uint32_t where = __atomic_load_n(&vcpu->cpu, __ATOMIC_ACQUIRE);
 
     if (__atomic_load_n(&vcpu->runner, __ATOMIC_ACQUIRE) != NULL) {
-        __atomic_store_n(&vcpu->kicked, 1, __ATOMIC_RELEASE);
+        __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_KICK, __ATOMIC_RELEASE);
         vcpu_poke(vcpu);
         return CL_IN_PROGRESS;
     }

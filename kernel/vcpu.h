@@ -11,8 +11,13 @@
 struct thread;
 struct vm;
 
-/* Bits of `signals`. */
-enum vcpu_signal { VCPU_SIGNAL_INIT = 1 << 8, VCPU_SIGNAL_SIPI = 1 << 9 /* bits 7:0: its vector */ };
+/* Reasons for the loop to look up before the next entry: bits of `signals`. */
+enum vcpu_signal {
+    VCPU_SIGNAL_INIT = 1 << 8,
+    VCPU_SIGNAL_SIPI = 1 << 9,  /* bits 7:0: its vector */
+    VCPU_SIGNAL_KICK = 1 << 10, /* sticky: return from vcpu_run at the next boundary */
+    VCPU_SIGNAL_TIMER = 1 << 11 /* the thread's deadline for the local APIC timer has passed */
+};
 
 #define VCPU_NOWHERE UINT32_MAX
 
@@ -29,11 +34,10 @@ struct vcpu {
     uint64_t xcr0;          /* [t] the guest's XCR0 */
     uint64_t sequence;      /* [t] of the last exit handed to the VMM */
     struct vcpu_exit exit;  /* [t] that exit; its `pending`: it has not been completed */
+    bool osxsave;           /* [t] CR4.OSXSAVE as last set: CPUID shows it */
     bool window;            /* [t] an event may be waiting in the backend's window */
-    uint32_t kicked;        /* [a] sticky: return from vcpu_run at the next boundary */
-    uint32_t signals;       /* [a] enum vcpu_signal: INIT and SIPI that the VMM has to hear of */
+    uint32_t signals;       /* [a] enum vcpu_signal */
     uint32_t activity;      /* [t] enum vcpu_activity */
-    uint32_t timer_due;     /* [a] the thread's deadline for the local APIC timer has passed */
     struct space *page_space; /* [s] where the page is mapped, at page_address; 0: no longer */
     uint64_t page_address;  /* [s] */
     struct vlapic lapic;    /* [a] own rules */

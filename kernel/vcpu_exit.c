@@ -19,7 +19,11 @@
 #define CPUID_1_ECX_OSXSAVE (1u << 27)
 #define CPUID_1_EDX_APIC (1u << 9)
 #define LEAF_XSAVE 0xdu
+#define LEAF_AMD_TOPOLOGY 0x8000001eu
 #define XCR0_AVX512 UINT64_C(0xe0)
+
+/* A function of its own, whatever the compiler thinks. */
+#define HANDLER __attribute__((noinline))
 
 static void advance(struct vcpu *vcpu, const struct virt_exit *exit, unsigned plain_length)
 {
@@ -34,49 +38,47 @@ static void raise_gp(struct vcpu *vcpu)
 }
 
 /* What no table can hold, because it follows from the vCPU's own state. */
-static void overlay_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, struct x86_cpuid *r)
+static inline void overlay_cpuid(struct vcpu *vcpu, uint64_t *gpr, uint32_t leaf, uint32_t subleaf)
 {
     switch (leaf) {
     case 1:
-        virt->vcpu_get(vcpu, VCPU_GROUP_CONTROL);
-        r->ebx = (r->ebx & 0x00ffffff) | vcpu->index << 24;
-        r->ecx = (r->ecx & ~CPUID_1_ECX_OSXSAVE) | ((vcpu->page->cr4 & CR4_OSXSAVE) != 0 ? CPUID_1_ECX_OSXSAVE : 0);
+        gpr[GPR_RBX] = (gpr[GPR_RBX] & 0x00ffffff) | vcpu->index << 24;
+        gpr[GPR_RCX] = (gpr[GPR_RCX] & ~(uint64_t)CPUID_1_ECX_OSXSAVE) | (vcpu->osxsave ? CPUID_1_ECX_OSXSAVE : 0);
         if ((vcpu->lapic.apic_base & VLAPIC_BASE_ENABLE) == 0)
-            r->edx &= ~CPUID_1_EDX_APIC;
-        break;
-    case 0xb:
-    case 0x1f:
-        r->edx = vcpu->index;
+            gpr[GPR_RDX] &= ~(uint64_t)CPUID_1_EDX_APIC;
         break;
     case LEAF_XSAVE:
         /* the guest's XCR0 is loaded: the CPU itself knows the size */
         if (subleaf == 0)
-            r->ebx = x86_cpuid(LEAF_XSAVE, 0).ebx;
+            gpr[GPR_RBX] = x86_cpuid(LEAF_XSAVE, 0).ebx;
         break;
-    case 0x8000001e:
-        r->eax = vcpu->index;
+    case LEAF_AMD_TOPOLOGY:
+        gpr[GPR_RAX] = vcpu->index;
         break;
-    default:
+    default: /* 0Bh, 1Fh */
+        gpr[GPR_RDX] = vcpu->index;
         break;
     }
 }
 
-static void handle_cpuid(struct vcpu *vcpu, const struct virt_exit *exit)
+static HANDLER enum vcpu_verdict handle_cpuid(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     uint64_t *gpr = vcpu->page->gpr;
+    static const struct vm_cpuid_entry nothing;
     uint32_t leaf = (uint32_t)gpr[GPR_RAX], subleaf = (uint32_t)gpr[GPR_RCX];
     const struct vm_cpuid_entry *entry = vm_cpuid_find(vcpu->vm, leaf, subleaf);
-    struct x86_cpuid r = {0};
 
-    if (entry != NULL)
-        r = (struct x86_cpuid){entry->eax, entry->ebx, entry->ecx, entry->edx};
-    overlay_cpuid(vcpu, leaf, subleaf, &r);
-    gpr[GPR_RAX] = r.eax;
-    gpr[GPR_RBX] = r.ebx;
-    gpr[GPR_RCX] = r.ecx;
-    gpr[GPR_RDX] = r.edx;
+    if (entry == NULL)
+        entry = &nothing;
+    gpr[GPR_RAX] = entry->eax;
+    gpr[GPR_RBX] = entry->ebx;
+    gpr[GPR_RCX] = entry->ecx;
+    gpr[GPR_RDX] = entry->edx;
+    if ((entry->flags & VM_CPUID_LIVE) != 0)
+        overlay_cpuid(vcpu, gpr, leaf, subleaf);
     vcpu->page->count_cpuid++;
     advance(vcpu, exit, LENGTH_TWO);
+    return VCPU_AGAIN;
 }
 
 void vcpu_apic_effect(struct vcpu *vcpu, const struct vlapic_effect *effect)
@@ -145,7 +147,7 @@ static enum msr_result access_msr(struct vcpu *vcpu, uint32_t index, bool write,
     return policy_msr(vcpu, index, write, value);
 }
 
-static enum vcpu_verdict handle_msr(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+static HANDLER enum vcpu_verdict handle_msr(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
 {
     uint64_t *gpr = vcpu->page->gpr;
     uint32_t index = (uint32_t)gpr[GPR_RCX];
@@ -184,7 +186,7 @@ static bool xcr0_is_legal(const struct vcpu *vcpu, uint64_t value)
            (avx512 == 0 || (avx512 == XCR0_AVX512 && (value & 4) != 0));
 }
 
-static void handle_xsetbv(struct vcpu *vcpu, const struct virt_exit *exit)
+static HANDLER enum vcpu_verdict handle_xsetbv(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     const uint64_t *gpr = vcpu->page->gpr;
     uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
@@ -193,13 +195,15 @@ static void handle_xsetbv(struct vcpu *vcpu, const struct virt_exit *exit)
     unsigned cpl = vcpu->page->segment[SEG_SS].attributes >> SEG_ATTR_DPL_SHIFT & 3;
     if (cpl != 0 || (uint32_t)gpr[GPR_RCX] != 0 || !xcr0_is_legal(vcpu, value)) {
         raise_gp(vcpu);
-        return;
+        return VCPU_AGAIN;
     }
     vcpu->xcr0 = value;
+    xstate_switch(this_cpu(), vcpu->xstate, value);
     advance(vcpu, exit, LENGTH_THREE);
+    return VCPU_AGAIN;
 }
 
-static enum vcpu_verdict handle_hypercall(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+static HANDLER enum vcpu_verdict handle_hypercall(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
 {
     uint64_t *gpr = vcpu->page->gpr;
 
@@ -220,7 +224,7 @@ static enum vcpu_verdict handle_hypercall(struct vcpu *vcpu, const struct virt_e
     return VCPU_AGAIN;
 }
 
-static enum vcpu_verdict handle_io(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+static HANDLER enum vcpu_verdict handle_io(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
 {
     if ((exit->io.flags & (VCPU_IO_IN | VCPU_IO_STRING)) == 0 &&
         vm_doorbell_ring(vcpu->vm, exit->io.port, exit->io.size_bytes)) {
@@ -243,26 +247,14 @@ static void give_up_slice(void)
     cpu_attention(cpu, ATTENTION_RESCHEDULE);
 }
 
-enum vcpu_verdict vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+/* Exits whose cost nobody counts. */
+static HANDLER enum vcpu_verdict handle_other(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
 {
     switch (exit->kind) {
-    case VIRT_EXIT_CPUID:
-        handle_cpuid(vcpu, exit);
-        return VCPU_AGAIN;
-    case VIRT_EXIT_HYPERCALL:
-        return handle_hypercall(vcpu, exit, out);
-    case VIRT_EXIT_IO:
-        return handle_io(vcpu, exit, out);
-    case VIRT_EXIT_RDMSR:
-    case VIRT_EXIT_WRMSR:
-        return handle_msr(vcpu, exit, out);
     case VIRT_EXIT_HLT:
         vcpu->page->count_hlt++;
         advance(vcpu, exit, LENGTH_HLT);
         vcpu->activity = VCPU_HALTED;
-        return VCPU_AGAIN;
-    case VIRT_EXIT_XSETBV:
-        handle_xsetbv(vcpu, exit);
         return VCPU_AGAIN;
     case VIRT_EXIT_PAUSE:
         give_up_slice();
@@ -270,6 +262,7 @@ enum vcpu_verdict vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *ex
     case VIRT_EXIT_MEMORY:
         vcpu->page->count_memory++;
         out->reason = VCPU_EXIT_MEMORY;
+        out->next_rip = 0;
         out->memory = exit->memory;
         return VCPU_TO_VMM;
     case VIRT_EXIT_DECODE:
@@ -284,6 +277,7 @@ enum vcpu_verdict vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *ex
         return VCPU_AGAIN;
     case VIRT_EXIT_TASK_SWITCH:
         out->reason = VCPU_EXIT_TASK_SWITCH;
+        out->next_rip = 0;
         out->task.selector = exit->task.selector;
         out->task.source = exit->task.source;
         out->task.has_error_code = exit->has_error_code;
@@ -303,5 +297,25 @@ enum vcpu_verdict vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *ex
     default:
         /* interrupts, NMIs and windows: the loop looks at what there is */
         return VCPU_AGAIN;
+    }
+}
+
+/* Nothing but tail calls: a handler pays only for the registers that it needs itself. */
+enum vcpu_verdict vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+{
+    switch (exit->kind) {
+    case VIRT_EXIT_CPUID:
+        return handle_cpuid(vcpu, exit);
+    case VIRT_EXIT_HYPERCALL:
+        return handle_hypercall(vcpu, exit, out);
+    case VIRT_EXIT_IO:
+        return handle_io(vcpu, exit, out);
+    case VIRT_EXIT_RDMSR:
+    case VIRT_EXIT_WRMSR:
+        return handle_msr(vcpu, exit, out);
+    case VIRT_EXIT_XSETBV:
+        return handle_xsetbv(vcpu, exit);
+    default:
+        return handle_other(vcpu, exit, out);
     }
 }

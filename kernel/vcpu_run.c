@@ -47,11 +47,11 @@ static void leave(struct thread *thread, struct vcpu *vcpu)
     vcpu_release(vcpu);
 }
 
-static void leave_with_exit(struct thread *thread, struct vcpu *vcpu, const struct vcpu_exit *exit)
+/* vcpu->exit has been filled in. */
+static void leave_with_exit(struct thread *thread, struct vcpu *vcpu)
 {
-    uint32_t groups = groups_for_exit(exit);
+    uint32_t groups = groups_for_exit(&vcpu->exit);
 
-    vcpu->exit = *exit;
     vcpu->exit.sequence = ++vcpu->sequence;
     vcpu->exit.pending = 1;
     if (groups != 0)
@@ -95,17 +95,27 @@ static enum cl_status complete(struct vcpu *vcpu)
     return CL_OK;
 }
 
+/* The backend has checked its copy of what the page says; what the kernel itself keeps is read back from the backend. */
+enum cl_status vcpu_set_groups(struct vcpu *vcpu, uint32_t groups)
+{
+    TRY(virt->vcpu_set(vcpu, groups));
+    if ((groups & VCPU_GROUP_CONTROL) != 0) {
+        virt->vcpu_get(vcpu, VCPU_GROUP_CONTROL);
+        vlapic_cr8_set(&vcpu->lapic, vcpu->page->cr8);
+        vcpu->osxsave = (vcpu->page->cr4 & CR4_OSXSAVE) != 0;
+    }
+    if ((groups & VCPU_GROUP_EVENTS) != 0)
+        vcpu->activity = READ_ONCE(vcpu->page->event.activity);
+    return CL_OK;
+}
+
 static enum cl_status load_changes(struct vcpu *vcpu)
 {
     uint32_t dirty = READ_ONCE(vcpu->page->dirty) & (VCPU_GROUP_ALL & ~(uint32_t)VCPU_GROUP_RIP);
 
     if (dirty == 0)
         return CL_OK;
-    TRY(virt->vcpu_set(vcpu, dirty));
-    if ((dirty & VCPU_GROUP_CONTROL) != 0)
-        vlapic_cr8_set(&vcpu->lapic, vcpu->page->cr8);
-    if ((dirty & VCPU_GROUP_EVENTS) != 0)
-        vcpu->activity = READ_ONCE(vcpu->page->event.activity);
+    TRY(vcpu_set_groups(vcpu, dirty));
     vcpu->page->dirty = 0;
     return CL_OK;
 }
@@ -166,8 +176,7 @@ void vcpu_arm_timer(struct vcpu *vcpu, struct thread *thread)
 /* What is due from the local APIC timer becomes an interrupt. */
 static void serve_timer(struct vcpu *vcpu, struct thread *thread)
 {
-    if (__atomic_exchange_n(&vcpu->timer_due, 0, __ATOMIC_ACQUIRE) == 0)
-        return;
+    __atomic_fetch_and(&vcpu->signals, ~(uint32_t)VCPU_SIGNAL_TIMER, __ATOMIC_ACQUIRE);
     bool raised = vlapic_timer_fire(&vcpu->lapic, x86_rdtsc() + vcpu->tsc_offset);
     (void)raised; /* vlapic_pending sees it */
     vcpu_arm_timer(vcpu, thread);
@@ -181,9 +190,9 @@ static bool has_wake_event(struct vcpu *vcpu)
     return vlapic_nmi_pending(&vcpu->lapic) || (interrupt && (vcpu->page->rflags & RFLAGS_IF) != 0);
 }
 
-static bool has_reason_to_leave(struct vcpu *vcpu, const struct thread *thread)
+static bool has_reason_to_look(struct vcpu *vcpu, const struct thread *thread)
 {
-    return READ_ONCE(vcpu->kicked) != 0 || READ_ONCE(thread->watched->pending) != 0 || READ_ONCE(vcpu->signals) != 0;
+    return READ_ONCE(vcpu->signals) != 0 || READ_ONCE(thread->watched->pending) != 0;
 }
 
 /* Sleep until an event; false when one is there already. The lock closes the gap to thread_poke(). */
@@ -192,7 +201,7 @@ static bool sleep_in_halt(struct vcpu *vcpu, struct thread *thread)
     bool sleeps = false;
 
     lock_acquire(&thread->lock);
-    if (!has_wake_event(vcpu) && !has_reason_to_leave(vcpu, thread) && READ_ONCE(vcpu->timer_due) == 0) {
+    if (!has_wake_event(vcpu) && !has_reason_to_look(vcpu, thread)) {
         thread_block(thread, WAIT_HALT);
         sleeps = true;
     }
@@ -200,21 +209,35 @@ static bool sleep_in_halt(struct vcpu *vcpu, struct thread *thread)
     return sleeps;
 }
 
-/* INIT and SIPI are the VMM's to carry out. */
-static bool serve_signals(struct vcpu *vcpu, struct vcpu_exit *exit)
+/* INIT and SIPI are the VMM's to carry out. A SIPI counts only for a vCPU that waits for one. */
+static bool serve_init_and_sipi(struct vcpu *vcpu, uint32_t signals)
 {
-    uint32_t signals = __atomic_exchange_n(&vcpu->signals, 0, __ATOMIC_ACQ_REL);
-
     if ((signals & VCPU_SIGNAL_INIT) != 0) {
-        exit->reason = VCPU_EXIT_INIT;
-        if ((signals & VCPU_SIGNAL_SIPI) != 0)
-            __atomic_fetch_or(&vcpu->signals, signals & ~(uint32_t)VCPU_SIGNAL_INIT, __ATOMIC_RELEASE);
+        __atomic_fetch_and(&vcpu->signals, ~(uint32_t)VCPU_SIGNAL_INIT, __ATOMIC_ACQ_REL);
+        vcpu->exit.reason = VCPU_EXIT_INIT;
         return true;
     }
-    if ((signals & VCPU_SIGNAL_SIPI) == 0 || vcpu->activity != VCPU_WAIT_FOR_SIPI)
+    __atomic_fetch_and(&vcpu->signals, ~(uint32_t)(VCPU_SIGNAL_SIPI | 0xff), __ATOMIC_ACQ_REL);
+    vcpu->exit.reason = VCPU_EXIT_SIPI;
+    vcpu->exit.sipi.vector = signals & 0xff;
+    return vcpu->activity == VCPU_WAIT_FOR_SIPI;
+}
+
+/* Signals and notification bits: true when the thread has left for its VMM. */
+static bool serve_signals(struct vcpu *vcpu, struct thread *thread)
+{
+    uint32_t signals = __atomic_load_n(&vcpu->signals, __ATOMIC_ACQUIRE);
+
+    if ((signals & VCPU_SIGNAL_TIMER) != 0)
+        serve_timer(vcpu, thread);
+    if ((signals & (VCPU_SIGNAL_INIT | VCPU_SIGNAL_SIPI)) != 0 && serve_init_and_sipi(vcpu, signals)) {
+        leave_with_exit(thread, vcpu);
+        return true;
+    }
+    if ((signals & VCPU_SIGNAL_KICK) == 0 && READ_ONCE(thread->watched->pending) == 0)
         return false;
-    exit->reason = VCPU_EXIT_SIPI;
-    exit->sipi.vector = signals & 0xff;
+    __atomic_fetch_and(&vcpu->signals, ~(uint32_t)VCPU_SIGNAL_KICK, __ATOMIC_ACQ_REL);
+    leave_for_notification(thread, vcpu);
     return true;
 }
 
@@ -261,45 +284,51 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
     virt->vcpu_load(vcpu);
 }
 
-/* One entry and what follows from it; false: the loop ends. */
-static bool enter_once(struct cpu *cpu, struct thread *thread, struct vcpu *vcpu)
+/* One entry and what follows from it; false: the thread has left for its VMM. */
+static bool enter_once(struct thread *thread, struct vcpu *vcpu)
 {
     struct vlapic *lapic = &vcpu->lapic;
+    struct vcpu_page *page = vcpu->page;
     struct virt_exit exit;
-    struct vcpu_exit out = {0};
-    uint64_t cr8;
 
     if (!vlapic_idle(lapic) || vcpu->window) {
         if (deliver_events(vcpu)) {
-            out.reason = VCPU_EXIT_EXTINT;
-            leave_with_exit(thread, vcpu, &out);
+            vcpu->exit.reason = VCPU_EXIT_EXTINT;
+            leave_with_exit(thread, vcpu);
             return false;
         }
         vcpu->window = !vlapic_idle(lapic);
     }
-    cr8 = vlapic_cr8_get(lapic);
-    vcpu->page->cr8 = cr8;
+    uint64_t cr8 = vlapic_cr8_get(lapic);
+    page->cr8 = cr8;
     virt->vcpu_enter(vcpu, &exit);
-    if (vcpu->page->cr8 != cr8)
-        vlapic_cr8_set(lapic, vcpu->page->cr8);
+    if (__builtin_expect(page->cr8 != cr8, 0))
+        vlapic_cr8_set(lapic, page->cr8);
     if (exit.kind == VIRT_EXIT_INTERRUPT) {
-        vcpu->page->count_interrupt++;
+        page->count_interrupt++;
         interrupt_window();
         return true;
     }
-    if (vcpu_handle_exit(vcpu, &exit, &out) == VCPU_AGAIN) {
-        vcpu->page->exits_in_kernel++;
+    if (vcpu_handle_exit(vcpu, &exit, &vcpu->exit) == VCPU_AGAIN) {
+        page->exits_in_kernel++;
         return true;
     }
-    leave_with_exit(thread, vcpu, &out);
-    (void)cpu;
+    leave_with_exit(thread, vcpu);
     return false;
+}
+
+/* A vCPU that does not run wakes up, or its thread goes to sleep: then false. */
+static bool wake_or_sleep(struct vcpu *vcpu, struct thread *thread)
+{
+    if (vcpu->activity != VCPU_HALTED || !has_wake_event(vcpu))
+        return !sleep_in_halt(vcpu, thread);
+    vcpu->activity = VCPU_RUNNING;
+    return true;
 }
 
 void vcpu_loop(struct cpu *cpu, struct thread *thread)
 {
     struct vcpu *vcpu = thread->vcpu;
-    struct vcpu_exit out = {0};
 
     if (vcpu->exit.pending != 0) {
         /* nobody completed it: the same exit again */
@@ -311,31 +340,15 @@ void vcpu_loop(struct cpu *cpu, struct thread *thread)
     }
     if (cpu->vcpu != vcpu)
         load(cpu, vcpu);
+    xstate_switch(cpu, vcpu->xstate, vcpu->xcr0);
     while (READ_ONCE(cpu->attention) == 0) {
-        if (READ_ONCE(vcpu->timer_due) != 0)
-            serve_timer(vcpu, thread);
-        if (has_reason_to_leave(vcpu, thread)) {
-            if (vcpu->signals != 0 && serve_signals(vcpu, &out)) {
-                leave_with_exit(thread, vcpu, &out);
-                return;
-            }
-            if (vcpu->kicked != 0 || thread->watched->pending != 0) {
-                vcpu->kicked = 0;
-                leave_for_notification(thread, vcpu);
-                return;
-            }
-        }
-        if (vcpu->activity != VCPU_RUNNING) {
-            if (vcpu->activity == VCPU_HALTED && has_wake_event(vcpu))
-                vcpu->activity = VCPU_RUNNING;
-            else if (sleep_in_halt(vcpu, thread))
-                return;
-            else
-                continue;
-        }
-        if (cpu->xstate != vcpu->xstate || cpu->xcr0 != vcpu->xcr0)
-            xstate_switch(cpu, vcpu->xstate, vcpu->xcr0);
-        if (!enter_once(cpu, thread, vcpu))
+        if (__builtin_expect(has_reason_to_look(vcpu, thread), 0) && serve_signals(vcpu, thread))
             return;
+        if (__builtin_expect(vcpu->activity != VCPU_RUNNING, 0)) {
+            if (!wake_or_sleep(vcpu, thread))
+                return;
+        } else if (!enter_once(thread, vcpu)) {
+            return;
+        }
     }
 }

@@ -37,6 +37,9 @@ void vcpu_unload(struct cpu *cpu);
 enum cl_status vcpu_run_begin(struct thread *thread, struct vcpu *vcpu, struct notification *notification,
                               uint64_t completed) CL_MUST_CHECK;
 
+/* Load register groups from the page after checking them, and what the kernel keeps beside them. The vCPU is held. */
+enum cl_status vcpu_set_groups(struct vcpu *vcpu, uint32_t groups) CL_MUST_CHECK;
+
 /* Run the guest of this CPU's current thread until the CPU has to attend to something, the thread sleeps, or its VMM
  * has to act (then thread->vcpu is NULL and its registers hold the result). */
 void vcpu_loop(struct cpu *cpu, struct thread *thread);

@@ -31,6 +31,7 @@ enum cl_status vm_create(struct account *account, const char *name, struct notif
     vm->events = events;
     vm->events_bit = bit;
     object_reference(&events->object);
+    memset(vm->cpuid_first, VM_CPUID_NONE, sizeof(vm->cpuid_first));
     vm->cpuid = pool_pages(account, POLICY_ORDER);
     vm->msr = pool_pages(account, POLICY_ORDER);
     if (vm->cpuid == NULL || vm->msr == NULL ||
@@ -88,6 +89,21 @@ static uint64_t cpuid_key(const struct vm_cpuid_entry *entry)
     return (uint64_t)entry->leaf << 32 | entry->subleaf;
 }
 
+/* Leaves with bits that follow from the vCPU's own state: features, topology, XSAVE. */
+static bool is_live_leaf(uint32_t leaf)
+{
+    return leaf == 0x1 || leaf == 0xb || leaf == 0xd || leaf == 0x1f || leaf == 0x8000001e;
+}
+
+static void index_leaves(struct vm *vm)
+{
+    memset(vm->cpuid_first, VM_CPUID_NONE, sizeof(vm->cpuid_first));
+    for (uint32_t i = vm->cpuid_count; i-- > 0;) {
+        uint32_t leaf = vm->cpuid[i].leaf;
+        vm->cpuid_first[vm_leaf_class(leaf)][leaf % VM_CPUID_SPREAD] = (uint8_t)i;
+    }
+}
+
 enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, const struct vm_cpuid_entry *entries)
 {
     TRY(check_policy(vm, first, count, vm->cpuid_count, VM_CPUID_MAX));
@@ -96,7 +112,10 @@ enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, co
         if (cpuid_key(&vm->cpuid[i - 1]) >= cpuid_key(&vm->cpuid[i]))
             return refuse(CL_BAD_ARGUMENT, "CPUID policy entry %lu (leaf %x) is not in ascending order", i, vm->cpuid[i].leaf);
     }
+    for (uint64_t i = first; i < first + count; i++)
+        vm->cpuid[i].flags = (vm->cpuid[i].flags & VM_CPUID_SUBLEAF) | (is_live_leaf(vm->cpuid[i].leaf) ? VM_CPUID_LIVE : 0);
     vm->cpuid_count = (uint32_t)(first + count);
+    index_leaves(vm);
     return CL_OK;
 }
 
@@ -112,27 +131,6 @@ enum cl_status vm_policy_msr(struct vm *vm, uint64_t first, uint64_t count, cons
     }
     vm->msr_count = (uint32_t)(first + count);
     return CL_OK;
-}
-
-/* The entry for the leaf that ignores ECX stands where subleaf 0 would; so the last one that is not greater decides. */
-const struct vm_cpuid_entry *vm_cpuid_find(const struct vm *vm, uint32_t leaf, uint32_t subleaf)
-{
-    uint64_t key = (uint64_t)leaf << 32 | subleaf;
-    uint32_t low = 0, high = vm->cpuid_count;
-
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (cpuid_key(&vm->cpuid[middle]) <= key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == 0)
-        return NULL;
-    const struct vm_cpuid_entry *entry = &vm->cpuid[low - 1];
-    if (entry->leaf != leaf || ((entry->flags & VM_CPUID_SUBLEAF) != 0 && entry->subleaf != subleaf))
-        return NULL;
-    return entry;
 }
 
 const struct vm_msr_entry *vm_msr_find(const struct vm *vm, uint32_t index)
@@ -160,8 +158,8 @@ static void accept(struct vcpu *vcpu, const struct vlapic_message *message)
         __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_INIT, __ATOMIC_RELEASE);
         break;
     case VLAPIC_ACCEPTED_SIPI:
-        __atomic_store_n(&vcpu->signals, (vcpu->signals & VCPU_SIGNAL_INIT) | VCPU_SIGNAL_SIPI | message->vector,
-                         __ATOMIC_RELEASE);
+        __atomic_fetch_and(&vcpu->signals, ~UINT32_C(0xff), __ATOMIC_RELAXED); /* a second SIPI wins */
+        __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_SIPI | message->vector, __ATOMIC_RELEASE);
         break;
     default:
         break;

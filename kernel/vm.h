@@ -11,6 +11,8 @@
 #define VM_VCPUS_MAX 64
 #define VM_DOORBELLS_MAX 64
 #define VM_NAME_MAX 32
+#define VM_CPUID_SPREAD 32
+#define VM_CPUID_NONE 0xff /* above VM_CPUID_MAX */
 
 struct vcpu;
 struct notification;
@@ -37,6 +39,7 @@ struct vm {
     uint64_t eoi[4];                 /* [a] vectors whose EOI the VMM has not seen */
     struct vm_cpuid_entry *cpuid;    /* [s] sorted; changed only before the first vCPU runs */
     uint32_t cpuid_count;
+    uint8_t cpuid_first[4][VM_CPUID_SPREAD]; /* [s] by class of leaf and its low bits: where to look, or VM_CPUID_NONE */
     struct vm_msr_entry *msr; /* [s] sorted likewise */
     uint32_t msr_count;
     struct vm_doorbell *doorbell[VM_DOORBELLS_MAX]; /* [s] written, read without a lock; free slots NULL */
@@ -56,8 +59,29 @@ bool vm_free(struct vm *vm);
 enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, const struct vm_cpuid_entry *entries) CL_MUST_CHECK;
 enum cl_status vm_policy_msr(struct vm *vm, uint64_t first, uint64_t count, const struct vm_msr_entry *entries) CL_MUST_CHECK;
 
-/* Look up; NULL: no such entry. No lock. */
-const struct vm_cpuid_entry *vm_cpuid_find(const struct vm *vm, uint32_t leaf, uint32_t subleaf);
+/* Leaves stand in three ranges of CPUID numbers: basic, 4000xxxxh of the hypervisor, 8000xxxxh extended. */
+static inline unsigned vm_leaf_class(uint32_t leaf)
+{
+    return leaf >> 30;
+}
+
+/* Set in an entry's flags by the kernel: live bits are laid over it. */
+#define VM_CPUID_LIVE (1u << 31)
+
+/* Look up; NULL: no such entry. No lock. The first entry of a leaf is at its index unless another leaf shares that
+ * (40000000h and 40000100h do): entries are sorted, so from there on it is a short walk. */
+static inline const struct vm_cpuid_entry *vm_cpuid_find(const struct vm *vm, uint32_t leaf, uint32_t subleaf)
+{
+    const struct vm_cpuid_entry *end = vm->cpuid + vm->cpuid_count;
+    const struct vm_cpuid_entry *entry = vm->cpuid + vm->cpuid_first[vm_leaf_class(leaf)][leaf % VM_CPUID_SPREAD];
+
+    for (; entry < end && entry->leaf <= leaf; entry++) {
+        if (entry->leaf == leaf && ((entry->flags & VM_CPUID_SUBLEAF) == 0 || entry->subleaf == subleaf))
+            return entry;
+    }
+    return NULL;
+}
+
 const struct vm_msr_entry *vm_msr_find(const struct vm *vm, uint32_t index);
 
 /* A write of `width` bytes to `port` sets `bit` of `target` and nothing else. Structure lock. CL_OCCUPIED, CL_LIMIT. */

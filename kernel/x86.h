@@ -207,6 +207,14 @@ static inline uint32_t x86_inl(uint16_t port)
     return value;
 }
 
+static inline uint64_t x86_xgetbv(uint32_t index)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
+    return (uint64_t)high << 32 | low;
+}
+
 static inline void x86_xsetbv(uint32_t index, uint64_t value)
 {
     __asm__ volatile("xsetbv" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");

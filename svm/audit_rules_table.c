@@ -9,7 +9,7 @@
 #define EFER_LONG (EFER_LMA | EFER_LME)
 #define MSRPM_BYTES 0x2000u
 #define IOPM_BYTES 0x3000u
-#define EVENT_IS(event, type) (((event) & EVENT_TYPE) >> EVENT_TYPE_SHIFT == (type))
+#define EVENT_IS(event, type) (((event)&EVENT_TYPE) >> EVENT_TYPE_SHIFT == (type))
 
 struct report {
     struct svm_finding *findings;

@@ -45,8 +45,7 @@ bool svm_vcpu_interruptible(struct vcpu *vcpu, bool nmi)
 {
     const struct svm_vcpu *svm = vcpu->virt;
 
-    return (svm->special & ~(uint32_t)SPECIAL_WINDOW) == 0 &&
-           guest_open(svm, READ_ONCE(vcpu->page->rflags), nmi);
+    return (svm->special & ~(uint32_t)SPECIAL_WINDOW) == 0 && guest_open(svm, READ_ONCE(vcpu->page->rflags), nmi);
 }
 
 /* Record that an NMI handler runs, or that it has ended. */
@@ -120,7 +119,8 @@ static void window_apply(struct svm_vcpu *svm)
 
     control->v_pending = armed ? V_IRQ : 0;
     control->v_priority = V_INTR_PRIO_15 | V_IGN_TPR;
-    control->intercept_cr_write = (uint16_t)((control->intercept_cr_write & ~(1u << 8)) | (svm->wish_cr8 ? 1u << 8 : 0));
+    control->intercept_cr_write =
+        (uint16_t)((control->intercept_cr_write & ~(1u << 8)) | (svm->wish_cr8 ? 1u << 8 : 0));
     if (armed) {
         control->intercept_1 |= INTERCEPT_VINTR;
         svm->special |= SPECIAL_WINDOW;
@@ -140,8 +140,8 @@ void svm_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi)
 
     if (!interrupt && !nmi && !svm->wish_interrupt && !svm->wish_nmi && !svm->wish_cr8)
         return;
-    svm->wish_cr8 = interrupt && vlapic_cr8_threshold(lapic) != 0 && vlapic_pending(lapic) < 0 &&
-                    !vlapic_extint_pending(lapic);
+    svm->wish_cr8 =
+        interrupt && vlapic_cr8_threshold(lapic) != 0 && vlapic_pending(lapic) < 0 && !vlapic_extint_pending(lapic);
     svm->wish_interrupt = interrupt && !svm->wish_cr8;
     svm->wish_nmi = nmi && !svm->nmi_blocked;
     window_apply(svm);

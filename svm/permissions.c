@@ -12,9 +12,8 @@
 #define MSRPM_ORDER 1 /* 8 KiB */
 #define MSRPM_RANGE_BYTES 0x800u
 
-static const uint32_t switched[] = { MSR_FS_BASE,     MSR_GS_BASE,      MSR_KERNEL_GS_BASE, MSR_STAR,
-                                     MSR_LSTAR,       MSR_CSTAR,        MSR_SFMASK,         MSR_SYSENTER_CS,
-                                     MSR_SYSENTER_ESP, MSR_SYSENTER_EIP };
+static const uint32_t switched[] = { MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR,         MSR_LSTAR,
+                                     MSR_CSTAR,   MSR_SFMASK,  MSR_SYSENTER_CS,    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP };
 
 /* The byte with the two bits of `index` and their position in it; NULL when the map has no such MSR. */
 static uint8_t *find(uint8_t *map, uint32_t index, unsigned *shift)

@@ -32,12 +32,12 @@ static const struct cr4_feature {
     uint8_t bit;
     uint64_t cr4;
 } cr4_features[] = {
-    { 7, 2, 2, CR4_UMIP },     { 7, 2, 16, CR4_LA57 },  { 7, 1, 0, CR4_FSGSBASE }, { 1, 2, 17, CR4_PCIDE },
-    { 1, 2, 26, CR4_OSXSAVE }, { 7, 1, 7, CR4_SMEP },   { 7, 1, 20, CR4_SMAP },    { 7, 2, 3, CR4_PKE },
-    { 7, 2, 7, CR4_CET },
+    { 7, 2, 2, CR4_UMIP },   { 7, 2, 16, CR4_LA57 },    { 7, 1, 0, CR4_FSGSBASE },
+    { 1, 2, 17, CR4_PCIDE }, { 1, 2, 26, CR4_OSXSAVE }, { 7, 1, 7, CR4_SMEP },
+    { 7, 1, 20, CR4_SMAP },  { 7, 2, 3, CR4_PKE },      { 7, 2, 7, CR4_CET },
 };
 #define CR4_EVERYWHERE                                                                                                 \
-    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |            \
+    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |             \
      CR4_OSXMMEXCPT)
 
 #define EFER_TCE (UINT64_C(1) << 15)

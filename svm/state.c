@@ -9,8 +9,7 @@
 #include "kernel/assert.h"
 #include "svm/audit.h"
 
-#define CR0_VALID                                                                                                      \
-    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+#define CR0_VALID (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define XCR0_X87 UINT64_C(1)
 #define XCR0_SSE UINT64_C(2)
 #define XCR0_AVX UINT64_C(4)

@@ -11,7 +11,7 @@
 #include "kernel/virt.h"
 #include "kernel/vm.h"
 #include "kernel/x86.h"
-#include "svm/vmcb.h"
+#include "svm/vmcb_table.h"
 
 /* What svm_probe() found. Sealed after boot. */
 struct svm_host {
@@ -30,10 +30,10 @@ extern struct svm_host svm_host;
 struct svm_cpu {
     uint64_t generation; /* ASIDs given out under another number are void; never 0 */
     uint32_t next_asid;
-    uint32_t tsc_aux; /* as the MSR has it */
-    uint64_t host_pa;       /* of host_area */
-    struct vmcb *host_area; /* what VMLOAD gives back to the host after an exit */
-    void *hsave;            /* VM_HSAVE_PA */
+    uint32_t tsc_aux;         /* as the MSR has it */
+    uint64_t host_pa;         /* of host_area */
+    struct vmcb *host_area;   /* what VMLOAD gives back to the host after an exit */
+    void *hsave;              /* VM_HSAVE_PA */
     struct svm_vcpu *current; /* whose DR0 to DR3 are in the registers; NULL: nobody's */
 };
 extern struct svm_cpu svm_cpus[MAX_CPUS];

@@ -6,11 +6,11 @@
 #include "svm/svm.h"
 
 #define INTERCEPTS_1                                                                                                   \
-    (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CR0_SELECTIVE | INTERCEPT_RDPMC | INTERCEPT_CPUID |    \
+    (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CR0_SELECTIVE | INTERCEPT_RDPMC | INTERCEPT_CPUID |   \
      INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO_PROT | INTERCEPT_MSR_PROT |                   \
      INTERCEPT_TASK_SWITCH | INTERCEPT_SHUTDOWN)
 #define INTERCEPTS_2                                                                                                   \
-    (INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |      \
+    (INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |     \
      INTERCEPT_SKINIT | INTERCEPT_WBINVD | INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_MWAIT_ARMED |               \
      INTERCEPT_XSETBV)
 
@@ -155,7 +155,8 @@ void svm_vcpu_advance(struct vcpu *vcpu, uint64_t next_rip)
 {
     struct svm_vcpu *svm = vcpu->virt;
 
-    svm_step_end(svm);
+    if (__builtin_expect(svm->special != 0, 0))
+        svm_step_end(svm);
     vcpu->page->rip = next_rip;
     svm->vmcb->control.interrupt_state = 0;
     if (READ_ONCE(vcpu->page->rflags) & RFLAGS_TF) {

@@ -312,6 +312,10 @@ static void apply(struct emulator *e)
     p->event.error_code = (uint32_t)o->error_code;
     p->event.payload = o->payload;
     p->event.instruction_length = 0;
+    if (p->event.vector == VECTOR_PF) { /* CR2 is the VMM's to set when it raises a page fault */
+        p->cr2 = o->payload;
+        p->dirty |= VCPU_GROUP_CONTROL;
+    }
 }
 
 enum cl_status emulate(struct emulator *e, struct vcpu_page *page)

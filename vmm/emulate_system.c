@@ -265,6 +265,7 @@ static enum outcome privileged(struct emulator *e)
         return xsetbv(e);
     default: /* OP_HLT */
         e->page->event.activity = VCPU_HALTED;
+        e->page->event.interrupt_shadow = 0;
         e->page->dirty |= VCPU_GROUP_EVENTS;
         return DONE;
     }

@@ -56,6 +56,9 @@ void irq_line_set(struct device *source, struct capsule_tx *tx, unsigned irq, bo
     if (device == NULL || irq >= IRQ_LINES || irq == 2)
         return;
     s = device->state;
+    /* The caller's lock keeps its own bit as it is: nothing to do is found without taking this one. */
+    if (((s->holders[irq] & bit) != 0) == level)
+        return;
     device_lock(device);
     old = s->holders[irq];
     now = level ? old | bit : old & ~bit;

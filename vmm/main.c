@@ -19,14 +19,17 @@
 #include "vmm/msr_policy.h"
 #include "vmm/pm.h"
 #include "vmm/uart16550.h"
+#include "vmm/wiring.h"
 
 #define STATE_VERSION 1
-#define APIC_TIMER_HZ UINT64_C(1000000000)
 #define CPUID_PER_CALL (THREAD_PAGE_DATA_MAX / sizeof(struct vm_cpuid_entry))
 #define HOST_LEAVES_MAX 160u
 #define ABSENT_LOGGED_MAX 20u
 
+#define FLUSH_NS UINT64_C(2000000) /* output without a line end waits that long */
+
 static struct monitor monitor;
+static struct wiring wiring;
 
 /* End with a sentence: nothing of the guest has run yet, or nothing can any more. */
 static _Noreturn void give_up(const char *what, enum cl_status status)
@@ -131,7 +134,7 @@ static void set_policies(struct monitor *m)
 {
     static struct vm_cpuid_entry leaves[HOST_LEAVES_MAX];
     const struct cpuid_options options = {
-        .cpus = m->cpus, .tsc_hz = m->tsc_hz, .apic_hz = APIC_TIMER_HZ, .xcr0 = cl_info()->xcr0};
+        .cpus = m->cpus, .tsc_hz = m->tsc_hz, /* the local APIC's timer counts TSC ticks */ .apic_hz = m->tsc_hz, .xcr0 = cl_info()->xcr0};
     unsigned count = read_host_cpuid(leaves);
     const struct vm_msr_entry *msrs;
 
@@ -161,7 +164,7 @@ static void log_absent(void *context, const char *kind, uint64_t address, unsign
 }
 
 /* Attach the capsule that an earlier VMM left, or make one. */
-static void build_machine(struct monitor *m)
+static void build_machine(struct monitor *m, const cJSON *argument)
 {
     uint64_t capsule_bytes, low_bytes, high_bytes;
     void *memory = cl_require_region(VMM_REGION_CAPSULE, &capsule_bytes);
@@ -190,6 +193,7 @@ static void build_machine(struct monitor *m)
     capsule_tx_init(&m->tx, capsule, 0);
     need(machine_add_standard(&m->machine), "devices");
     need(kvmclock_add(&m->machine, m->tsc_hz, &m->clock), "clock");
+    need(wiring_build(&wiring, m, argument), "PCI devices");
 }
 
 static void load_guest(struct monitor *m, const cJSON *argument)
@@ -233,13 +237,13 @@ static void serve_console(struct monitor *m)
     static uint8_t pending[256];
     static size_t first, count;
 
-    if (m->console.entries == 0)
+    if (!m->serial)
         return;
     for (;;) {
         struct channel_descriptor descriptor;
 
         if (count == 0) {
-            enum cl_status status = channel_receive(&m->console, &descriptor, pending, sizeof(pending));
+            enum cl_status status = channel_receive(&m->stream, &descriptor, pending, sizeof(pending));
 
             if (status == CL_LIMIT)
                 continue;
@@ -273,6 +277,33 @@ static void set_paused(struct monitor *m, bool paused)
         vcpu_thread_kick(&m->vcpu[i]);
 }
 
+static void tell_statistics(struct monitor *m, uint32_t cookie)
+{
+    static struct control_statistics s;
+
+    memset(&s, 0, sizeof(s));
+    for (unsigned i = 0; i < m->cpus; i++) {
+        const struct vcpu_page *p = m->vcpu[i].page;
+
+        s.guest_tsc += p->guest_tsc_total;
+        s.exits_to_vmm += p->exits_to_vmm;
+        s.exits_in_kernel += p->exits_in_kernel;
+        s.count_cpuid += p->count_cpuid;
+        s.count_msr += p->count_msr;
+        s.count_hlt += p->count_hlt;
+        s.count_doorbell += p->count_doorbell;
+        s.count_hypercall += p->count_hypercall;
+        s.count_interrupt += p->count_interrupt;
+        s.count_memory += p->count_memory;
+        s.count_io += p->count_io;
+    }
+    for (unsigned i = 0; i < VCPU_EXIT_REASON_COUNT && i < CONTROL_EXITS_MAX; i++)
+        s.exits[i] = __atomic_load_n(&m->exits[i], __ATOMIC_RELAXED);
+    s.absent_accesses = __atomic_load_n(&m->machine.bus.absent, __ATOMIC_RELAXED);
+    wiring_statistics(m->wiring, &s);
+    monitor_tell(m, CONTROL_STATISTICS_ARE, cookie, &s, sizeof(s));
+}
+
 static void serve_control(struct monitor *m)
 {
     struct channel_descriptor descriptor;
@@ -293,6 +324,9 @@ static void serve_control(struct monitor *m)
         case VMM_CONTROL_RESUME:
             set_paused(m, false);
             break;
+        case CONTROL_STATISTICS:
+            tell_statistics(m, descriptor.cookie);
+            break;
         default:
             break;
         }
@@ -302,40 +336,48 @@ static void serve_control(struct monitor *m)
 /* True if something came on a channel while it was armed. */
 static bool arm_channels(struct monitor *m)
 {
-    bool more = m->console.entries != 0 && channel_arm(&m->console);
+    bool more = m->serial && channel_arm(&m->stream);
 
     return (m->control.entries != 0 && channel_arm(&m->control)) || more;
 }
 
+/* When the main thread has to look again if nothing wakes it, as a TSC value. */
+static uint64_t next_look(struct monitor *m, bool soon)
+{
+    uint64_t deadline, flush_at = m->machine.host->now_ns(m) + FLUSH_NS;
+
+    /* Announced deadlines count from here on; one that came up before is seen by the second look. */
+    __atomic_store_n(&m->armed_ns, DEADLINE_NEVER, __ATOMIC_SEQ_CST);
+    deadline = machine_deadline(&m->machine);
+    if (soon && flush_at < deadline)
+        deadline = flush_at;
+    __atomic_store_n(&m->armed_ns, deadline, __ATOMIC_SEQ_CST);
+    return deadline == DEADLINE_NEVER ? CL_NEVER : cl_deadline_at_ns(deadline + m->state->base_ns);
+}
+
 static _Noreturn void main_loop(struct monitor *m)
 {
-    for (;;) {
-        uint64_t deadline, bits = 0;
-        enum cl_status status;
+    uint64_t bits = 0, more = 0, deadline;
 
-        __atomic_store_n(&m->armed_ns, 0, __ATOMIC_RELEASE); /* while it is computed nobody need wake us */
-        machine_timers(&m->machine, &m->tx);
-        deadline = machine_deadline(&m->machine);
-        __atomic_store_n(&m->armed_ns, deadline, __ATOMIC_RELEASE);
-        /* A deadline that came up in between was not announced: look once more. */
-        if (machine_deadline(&m->machine) < deadline)
-            continue;
-        status = arm_channels(m) ? cl_wait(m->events, CL_POLL, &bits)
-                                 : cl_wait(m->events,
-                                           deadline == DEADLINE_NEVER
-                                               ? CL_NEVER
-                                               : cl_deadline_at_ns(deadline + m->state->base_ns),
-                                           &bits);
-        if (status == CL_STOPPED)
-            exit(0);
+    for (;;) {
+        bool output_waits;
+
         if (bits & UINT64_C(1) << VMM_EVENT_EOI)
             serve_eoi(m);
         serve_control(m);
         serve_console(m);
-        if (bits & UINT64_C(1) << VMM_EVENT_REQUEST && __atomic_load_n(&m->request, __ATOMIC_ACQUIRE) != MACHINE_RUN)
+        more = virtio_service(&m->wiring->virtio, &m->tx, bits | more);
+        if (__atomic_load_n(&m->request, __ATOMIC_ACQUIRE) != MACHINE_RUN)
             for (unsigned i = 0; i < m->cpus; i++)
                 if (!__atomic_load_n(&m->vcpu[i].parked, __ATOMIC_ACQUIRE))
                     vcpu_thread_kick(&m->vcpu[i]);
+        machine_timers(&m->machine, &m->tx);
+        output_waits = bits & UINT64_C(1) << VMM_EVENT_TIMER; /* a line has begun: give it a moment to end */
+        if (!output_waits)
+            output_waits = monitor_flush(m);
+        deadline = arm_channels(m) || more != 0 ? CL_POLL : next_look(m, output_waits);
+        if (cl_wait(m->events, deadline, &bits) == CL_STOPPED)
+            exit(0);
     }
 }
 
@@ -362,7 +404,9 @@ int main(void)
     argument = read_argument();
     m->console_bit = UINT64_C(1) << ((unsigned)json_number(argument, "console_bit", 0) & 63);
     m->control_bit = UINT64_C(1) << ((unsigned)json_number(argument, "control_bit", 0) & 63);
-    open_channel(&m->console, VMM_REGION_CONSOLE);
+    open_channel(&m->stream, VMM_REGION_CONSOLE);
+    (void)pthread_mutex_init(&m->out_lock, NULL);
+    m->wiring = &wiring;
     m->cpus = (unsigned)json_number(argument, "cpus", 1);
     if (m->cpus == 0 || m->cpus > MONITOR_CPUS_MAX)
         give_up("\"cpus\" is not 1 to 28", CL_LIMIT);
@@ -370,7 +414,8 @@ int main(void)
     m->vcpu = calloc(m->cpus, sizeof(*m->vcpu));
     if (m->vcpu == NULL)
         give_up("memory for the vCPUs", CL_NO_MEMORY);
-    build_machine(m);
+    build_machine(m, argument);
+    m->serial = m->stream.entries != 0 && !wiring.console_is_virtio;
     set_policies(m);
     for (unsigned i = 0; i < m->cpus; i++)
         need(vcpu_thread_create(m, i), "vCPU");
@@ -381,6 +426,7 @@ int main(void)
     } else {
         machine_derive(&m->machine, &m->tx);
     }
+    need(wiring_connect(&wiring, argument), "channels");
     cJSON_Delete(argument);
     for (unsigned i = 0; i < m->cpus; i++)
         need(vcpu_thread_start(&m->vcpu[i]), "thread of a vCPU");

@@ -7,6 +7,8 @@
 #include "lib/syscall.h"
 #include "vmm/monitor.h"
 
+#define SERIAL_TRIES 1000u /* yields to the console service before output is dropped */
+
 static void notify_self(const struct monitor *m, enum vmm_event event)
 {
     (void)!cl_notify(m->events, UINT64_C(1) << event);
@@ -48,30 +50,66 @@ static void host_request(void *context, enum machine_request request, uint32_t v
     monitor_request(context, request, value, "");
 }
 
-/* Bytes go into the channel in pieces of its buffers. `position` tells what was already put there before a crash of an
- * operation; after a restart of the VMM it cannot be known, and at most one piece is sent twice. */
+/* Send what has been collected. Under out_lock. */
+static bool flush_locked(struct monitor *m)
+{
+    uint32_t room = 0;
+
+    if (m->out_count == 0)
+        return false;
+    (void)channel_buffer(&m->stream, &room);
+    if (room < m->out_count || channel_send(&m->stream, m->out, m->out_count, 0, 0) != CL_OK)
+        return true;
+    m->out_count = 0;
+    if (channel_publish(&m->stream) && m->console_peer != 0)
+        (void)!cl_notify(m->console_peer, m->console_bit);
+    return false;
+}
+
+bool monitor_flush(struct monitor *m)
+{
+    bool full;
+
+    if (!m->serial)
+        return false;
+    pthread_mutex_lock(&m->out_lock);
+    full = flush_locked(m);
+    pthread_mutex_unlock(&m->out_lock);
+    return full;
+}
+
+/* Bytes are collected to lines, because a message and a wake-up for each would cost most of a slow guest's boot; what
+ * has no line end is sent by the main thread a little later. A full channel holds the guest back for as long as the
+ * console service takes to run; bytes are dropped only when it does not run at all.
+ *
+ * `position` tells what was already taken before a crash of an operation; after a restart of the VMM it cannot be
+ * known, and what waited here is lost, as what is in flight may be. */
 static size_t host_serial_write(void *context, unsigned port, uint64_t position, const uint8_t *bytes, size_t length)
 {
     struct monitor *m = context;
     size_t taken = 0;
+    bool was_empty;
 
-    if (port != 0 || m->console.entries == 0)
+    if (port != 0 || !m->serial)
         return length; /* nobody listens */
-    if (position < m->console_position && m->console_position - position <= length)
-        taken = (size_t)(m->console_position - position);
-    while (taken < length) {
-        uint32_t room = 0, piece = (uint32_t)(length - taken);
-
-        (void)channel_buffer(&m->console, &room);
-        if (piece > room)
-            piece = room;
-        if (piece == 0 || channel_send(&m->console, bytes + taken, piece, 0, 0) != CL_OK)
-            break;
-        taken += piece;
+    pthread_mutex_lock(&m->out_lock);
+    was_empty = m->out_count == 0;
+    if (position < m->out_position && m->out_position - position <= length)
+        taken = (size_t)(m->out_position - position);
+    for (; taken < length; taken++) {
+        if (m->out_count == sizeof(m->out)) {
+            for (unsigned tries = 0; flush_locked(m) && tries < SERIAL_TRIES; tries++)
+                cl_yield();
+            m->out_count = m->out_count == sizeof(m->out) ? 0 : m->out_count;
+        }
+        m->out[m->out_count++] = bytes[taken];
+        if (bytes[taken] == '\n')
+            (void)!flush_locked(m);
     }
-    if (channel_publish(&m->console) && m->console_peer != 0)
-        (void)!cl_notify(m->console_peer, m->console_bit);
-    m->console_position = position + taken;
+    m->out_position = position + taken;
+    if (was_empty && m->out_count != 0)
+        notify_self(m, VMM_EVENT_TIMER);
+    pthread_mutex_unlock(&m->out_lock);
     return taken;
 }
 
@@ -114,20 +152,26 @@ const struct host_ops monitor_host_ops = {.msi = host_msi,
                                           .log = host_log,
                                           .yield = host_yield};
 
-static void report(struct monitor *m, enum machine_request request, uint32_t value, const char *reason)
+void monitor_tell(struct monitor *m, uint32_t kind, uint32_t cookie, const void *message, uint32_t length)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    struct vmm_report message = {.request = request, .value = value};
 
-    (void)snprintf(message.reason, sizeof(message.reason), "%s", reason);
     if (m->control.entries == 0)
         return;
     pthread_mutex_lock(&lock);
-    if (channel_send(&m->control, &message, sizeof(message), VMM_CONTROL_REPORT, 0) != CL_OK)
-        cl_log("init does not read its reports");
+    if (channel_send(&m->control, message, length, kind, cookie) != CL_OK)
+        cl_log("init does not read what it is told");
     if (channel_publish(&m->control) && m->control_peer != 0)
         (void)!cl_notify(m->control_peer, m->control_bit);
     pthread_mutex_unlock(&lock);
+}
+
+static void report(struct monitor *m, enum machine_request request, uint32_t value, const char *reason)
+{
+    struct vmm_report message = {.request = request, .value = value};
+
+    (void)snprintf(message.reason, sizeof(message.reason), "%s", reason);
+    monitor_tell(m, VMM_CONTROL_REPORT, 0, &message, sizeof(message));
 }
 
 void monitor_request(struct monitor *m, enum machine_request request, uint32_t value, const char *reason)
@@ -142,6 +186,7 @@ void monitor_request(struct monitor *m, enum machine_request request, uint32_t v
         return; /* it has ended already, for the first reason */
     __atomic_store_n(&m->paused, 1, __ATOMIC_RELEASE);
     m->request_value = value;
+    (void)!monitor_flush(m); /* last words come before the end */
     report(m, request, value, reason);
     notify_self(m, VMM_EVENT_REQUEST);
 }

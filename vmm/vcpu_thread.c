@@ -217,7 +217,11 @@ static void *run(void *argument)
         if (__atomic_load_n(&t->monitor->paused, __ATOMIC_ACQUIRE))
             park(t);
         status = cl_vcpu_run(t->slot, t->notification, completed);
-        if (status != CL_OK && status != CL_IN_PROGRESS) {
+        if (status == CL_BUSY || status == CL_IN_PROGRESS) {
+            cl_yield(); /* another CPU has yet to let go of it */
+            continue;
+        }
+        if (status != CL_OK) {
             cl_log_refusal(status, "vCPU %u", t->index);
             monitor_request(t->monitor, MACHINE_STOPPED, 0, cl_refusal(status));
             continue;
@@ -227,6 +231,8 @@ static void *run(void *argument)
             (void)!cl_wait(t->notification, CL_POLL, &bits);
             continue;
         }
+        if (t->page->exit.reason < VCPU_EXIT_REASON_COUNT)
+            __atomic_fetch_add(&t->monitor->exits[t->page->exit.reason], 1, __ATOMIC_RELAXED);
         capsule_exit_begin(&t->tx, t->page->exit.sequence);
         dispatch(t);
         /* A request stops the machine with the exit still pending: whoever runs this vCPU next gets it again. */

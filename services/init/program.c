@@ -23,6 +23,25 @@
 #define PROGRAM_FREE_SLOT 64u /* init's gifts below, the program's own up to PROGRAM_LATE_SLOT */
 
 static uint32_t init_events;
+static uint64_t noted_bits;
+
+void program_note_bits(uint64_t bits)
+{
+    noted_bits |= bits;
+}
+
+uint64_t program_noted_bits(void)
+{
+    uint64_t bits = noted_bits;
+
+    noted_bits = 0;
+    return bits;
+}
+
+bool program_fault_noted(unsigned index)
+{
+    return (noted_bits >> INIT_EVENT_FAULT_BIT(index) & 1) != 0;
+}
 
 uint32_t program_init_events(void)
 {
@@ -71,12 +90,14 @@ static enum cl_status create_objects(struct program *program, unsigned index, co
         .scheduling_class = CLASS_FAIR,
         .weight = limits->weight,
     };
+    char name[64] = ""; /* what a domain's name may be long in the call */
 
+    memcpy(name, program->name, sizeof(program->name));
     TRY(cl_slot_alloc(&program->account));
     TRY(cl_account_create(program->account, INIT_SLOT_ACCOUNT, &arguments));
     TRY(program_own_slot(program, &program->domain));
     TRY(cl_domain_create(program->domain, program->account, PROGRAM_TABLE_SLOTS, init_events,
-                         INIT_EVENT_FAULT_BIT(index), program->name));
+                         INIT_EVENT_FAULT_BIT(index), name));
     TRY(cl_cap_copy(program->domain, program->domain, PROGRAM_SLOT_DOMAIN, RIGHT_CONFIGURE | RIGHT_MAP));
     return cl_cap_copy(program->account, program->domain, PROGRAM_SLOT_ACCOUNT, RIGHT_CHARGE);
 }
@@ -125,6 +146,7 @@ enum cl_status program_create(struct program *program, const char *name, const c
     memset(program, 0, sizeof(*program));
     snprintf(program->name, sizeof(program->name), "%s", name);
     program->alive = true;
+    program->index = index;
     program->events = events;
     program->next_slot = PROGRAM_SLOT_FIRST;
     program->next_address = PROGRAM_REGION_ADDRESS;
@@ -265,6 +287,14 @@ bool program_has_ended(const struct program *program)
     return report.state == THREAD_STATE_STOPPED || report.state == THREAD_STATE_FAULTED;
 }
 
+static void forget_fault(const struct program *program)
+{
+    uint64_t bits;
+
+    (void)!cl_wait(init_events, CL_POLL, &bits);
+    noted_bits = (noted_bits | bits) & ~(UINT64_C(1) << INIT_EVENT_FAULT_BIT(program->index));
+}
+
 void program_destroy(struct program *program)
 {
     enum cl_status status;
@@ -277,6 +307,7 @@ void program_destroy(struct program *program)
         if (status != CL_OK && status != CL_BAD_CAPABILITY)
             cl_log_refusal(status, "%s: destroying its account", program->name);
     }
+    forget_fault(program);
     /* slots that were allocated and never filled are free at once */
     for (uint32_t i = program->owned_count; i-- > 0;) {
         if (cl_slot_delete(program->owned[i]) != CL_OK)

@@ -32,6 +32,7 @@ struct program_limits {
 
 struct program {
     bool alive;          /* made, and not yet destroyed */
+    unsigned index;      /* whose fault bit it is */
     char name[START_NAME_MAX];
     uint32_t account;    /* slots in init's own table */
     uint32_t domain;
@@ -47,6 +48,12 @@ struct program {
 
 /* The slot of the notification that init itself waits for. */
 uint32_t program_init_events(void);
+
+/* Bits of it that were collected by somebody who waited for something else; program_noted_bits() takes them. The fault
+ * of a program that is destroyed is forgotten, so that it is not taken for that of its successor. */
+void program_note_bits(uint64_t bits);
+uint64_t program_noted_bits(void);
+bool program_fault_noted(unsigned index);
 
 /* Make init's own notification. Once. */
 CL_MUST_CHECK enum cl_status program_begin(void);

@@ -38,7 +38,6 @@ struct service {
 
 static struct service console, network;
 static bool port_taken[SWITCH_PORTS_MAX];
-static uint64_t collected;
 static uint32_t cookies;
 
 /* Requests that arrived while an answer was awaited. */
@@ -63,14 +62,6 @@ const struct program *services_console_program(void)
 const struct program *services_switch_program(void)
 {
     return &network.program;
-}
-
-uint64_t services_collected(void)
-{
-    uint64_t bits = collected;
-
-    collected = 0;
-    return bits;
 }
 
 static enum cl_status make_events(struct service *service)
@@ -173,8 +164,8 @@ static bool await_console(uint32_t verb, uint32_t value, uint64_t delay_ns)
             continue;
         if (cl_wait(program_init_events(), deadline, &bits) == CL_TIMED_OUT)
             return false;
-        collected |= bits;
-        if (services_console_died(collected))
+        program_note_bits(bits);
+        if (program_fault_noted(PROGRAM_INDEX_CONSOLE))
             return false;
     }
 }
@@ -298,8 +289,8 @@ static enum cl_status ask_switch(uint32_t kind, const void *message, uint32_t le
             continue;
         if (cl_wait(program_init_events(), deadline, &bits) == CL_TIMED_OUT)
             return CL_TIMED_OUT;
-        collected |= bits;
-        if (services_switch_died(collected))
+        program_note_bits(bits);
+        if (program_fault_noted(PROGRAM_INDEX_SWITCH))
             return CL_STOPPED;
     }
 }

@@ -24,11 +24,10 @@ void services_detach(struct vm *vm);
 void services_take_ports(struct vm *vm);
 CL_MUST_CHECK enum cl_status services_port_counters(uint32_t port, struct switch_counters *counters);
 
-/* The wire to the console, and the bits of init's notification that were collected while waiting for an answer. */
+/* The wire to the console, and both programs. */
 struct link *services_console(void);
 const struct program *services_console_program(void);
 const struct program *services_switch_program(void);
-uint64_t services_collected(void);
 
 /* The next request of the console's. CL_NOT_FOUND: none. Requests that came while init waited for another answer come
  * first. */

@@ -63,9 +63,11 @@ static enum cl_status create_vm(struct vm *vm)
 {
     const uint32_t rights = MAP_READ | MAP_WRITE | MAP_EXECUTE;
     uint64_t low = low_ram(vm), high = vm->config->memory_bytes - low;
+    char name[64] = ""; /* what a VM's name may be long in the call */
 
+    memcpy(name, vm->config->name, sizeof(vm->config->name));
     TRY(cl_slot_alloc(&vm->object));
-    TRY(cl_vm_create(vm->object, vm->account, vm->events, VMM_EVENT_EOI, vm->config->name));
+    TRY(cl_vm_create(vm->object, vm->account, vm->events, VMM_EVENT_EOI, name));
     TRY(cl_memory_map(vm->ram, vm->object, 0, low, 0, rights));
     return high == 0 ? CL_OK : cl_memory_map(vm->ram, vm->object, low, high, PLATFORM_HIGH_RAM, rights);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: svm/asid.c svm/audit.c svm/audit_rules_table.c svm/cpu.c svm/event.c svm/exit.c svm/msr.c svm/permissions.c svm/probe.c svm/segment.c svm/state.c svm/vcpu.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats.c kernel/pool.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
+/* SOURCES: svm/asid.c svm/audit.c svm/audit_rules_table.c svm/cpu.c svm/event.c svm/exit.c svm/exit_table.c svm/msr.c svm/permissions.c svm/probe.c svm/segment.c svm/state.c svm/vcpu.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats.c kernel/pool.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_state.c: what leaves the VMCB is in the normal form of abi/vcpu.h, and what enters it is legal. */
 #include "svm_fixture.h"
 
@@ -236,8 +236,13 @@ static void a_change_of_paging_drops_the_translations(void **state)
 static void events_travel_with_their_payload(void **state)
 {
     struct fixture *f = *state;
-    struct vcpu_events fault = { .type = VCPU_EVENT_EXCEPTION, .vector = VECTOR_PF, .has_error_code = 1,
-                                 .error_code = 6, .payload = 0xABCDE000, .nmi_blocked = 1, .interrupt_shadow = 1,
+    struct vcpu_events fault = { .type = VCPU_EVENT_EXCEPTION,
+                                 .vector = VECTOR_PF,
+                                 .has_error_code = 1,
+                                 .error_code = 6,
+                                 .payload = 0xABCDE000,
+                                 .nmi_blocked = 1,
+                                 .interrupt_shadow = 1,
                                  .pending_debug = (uint32_t)DR6_BS };
 
     f->page->event = fault;

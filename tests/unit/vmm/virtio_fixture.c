@@ -305,34 +305,61 @@ void fixture_crash(struct fixture *x, fixture_step *step, void *argument)
 
 /* ----------------------------------------------------------------------------------------------------- guest accesses */
 
-uint32_t guest_in(struct fixture *x, uint16_t port, unsigned size)
-{
-    capsule_exit_begin(&x->fake->tx, ++x->fake->sequence);
-    return bus_io_read(&x->fake->machine.bus, &x->fake->tx, port, size);
-}
+struct access {
+    bool write, memory;
+    uint64_t address, value;
+    unsigned size;
+};
 
 /* A doorbell goes to the kernel, anything else to the VMM. */
-void guest_out(struct fixture *x, uint16_t port, unsigned size, uint32_t value)
+static void do_access(struct fixture *x, void *argument)
 {
-    for (unsigned i = 0; i < x->doorbells; i++)
-        if (x->doorbell[i].port == port && x->doorbell[i].width == size) {
+    struct access *a = argument;
+    struct bus *bus = &x->fake->machine.bus;
+
+    for (unsigned i = 0; a->write && !a->memory && i < x->doorbells; i++)
+        if (x->doorbell[i].port == a->address && x->doorbell[i].width == a->size) {
             x->kicked |= UINT64_C(1) << x->doorbell[i].bit;
             return;
         }
     capsule_exit_begin(&x->fake->tx, ++x->fake->sequence);
-    bus_io_write(&x->fake->machine.bus, &x->fake->tx, port, size, value);
+    if (a->memory && a->write)
+        bus_memory_write(bus, &x->fake->tx, a->address, a->size, a->value);
+    else if (a->memory)
+        a->value = bus_memory_read(bus, &x->fake->tx, a->address, a->size);
+    else if (a->write)
+        bus_io_write(bus, &x->fake->tx, (uint16_t)a->address, a->size, (uint32_t)a->value);
+    else
+        a->value = bus_io_read(bus, &x->fake->tx, (uint16_t)a->address, a->size);
+}
+
+static uint64_t guest_access(struct fixture *x, struct access a)
+{
+    if (x->crash_exits)
+        fixture_crash(x, do_access, &a);
+    else
+        do_access(x, &a);
+    return a.value;
+}
+
+uint32_t guest_in(struct fixture *x, uint16_t port, unsigned size)
+{
+    return (uint32_t)guest_access(x, (struct access){ .address = port, .size = size });
+}
+
+void guest_out(struct fixture *x, uint16_t port, unsigned size, uint32_t value)
+{
+    (void)guest_access(x, (struct access){ .write = true, .address = port, .size = size, .value = value });
 }
 
 uint64_t guest_read(struct fixture *x, uint64_t address, unsigned size)
 {
-    capsule_exit_begin(&x->fake->tx, ++x->fake->sequence);
-    return bus_memory_read(&x->fake->machine.bus, &x->fake->tx, address, size);
+    return guest_access(x, (struct access){ .memory = true, .address = address, .size = size });
 }
 
 void guest_write(struct fixture *x, uint64_t address, unsigned size, uint64_t value)
 {
-    capsule_exit_begin(&x->fake->tx, ++x->fake->sequence);
-    bus_memory_write(&x->fake->machine.bus, &x->fake->tx, address, size, value);
+    (void)guest_access(x, (struct access){ true, true, address, value, size });
 }
 
 uint32_t guest_config_read(struct fixture *x, unsigned slot, unsigned offset, unsigned size)

@@ -75,6 +75,7 @@ struct fixture {
     char last_log[FIXTURE_LOG_BYTES];
     struct host_ops host;
     struct driver driver[SLOT_COUNT];
+    bool crash_exits; /* every guest access below is run with all crashes */
 };
 
 struct fixture *fixture_create(void);
@@ -86,7 +87,8 @@ void fixture_take_over(struct fixture *x);
 /* The device thread, until nothing is left to do. */
 void fixture_run(struct fixture *x);
 
-/* A step of the guest: exits, RAM, doorbells. With all crashes; the machine is then as if it had been done once. */
+/* A step: RAM, doorbells, the device thread, and at most one exit. With all crashes; the machine is then as if it had
+ * been done once. */
 typedef void fixture_step(struct fixture *x, void *argument);
 void fixture_crash(struct fixture *x, fixture_step *step, void *argument);
 

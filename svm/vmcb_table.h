@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vmcb.h: the virtual machine control block as the processor reads it (APM Vol. 2 appendix B), and its constants.
+/* vmcb_table.h: the virtual machine control block as the processor reads it (APM Vol. 2 appendix B), and its constants.
  *
  * The auditor and the tests name these fields by the manual's names. Nothing outside svm/ includes this file.
  */
-#ifndef CL_SVM_VMCB_H
-#define CL_SVM_VMCB_H
+#ifndef CL_SVM_VMCB_TABLE_H
+#define CL_SVM_VMCB_TABLE_H
 
 #include "kernel/types.h"
 
@@ -38,26 +38,26 @@ struct vmcb_control {
     uint32_t asid;            /* 058h */
     uint8_t tlb_control;      /* 05Ch */
     uint8_t reserved_05d[3];
-    uint8_t v_tpr;              /* 060h */
-    uint8_t v_pending;          /* 061h: V_IRQ */
-    uint8_t v_priority;         /* 062h: V_INTR_PRIO and V_IGN_TPR */
-    uint8_t v_control;          /* 063h: V_INTR_MASKING */
-    uint8_t v_vector;           /* 064h */
+    uint8_t v_tpr;      /* 060h */
+    uint8_t v_pending;  /* 061h: V_IRQ */
+    uint8_t v_priority; /* 062h: V_INTR_PRIO and V_IGN_TPR */
+    uint8_t v_control;  /* 063h: V_INTR_MASKING */
+    uint8_t v_vector;   /* 064h */
     uint8_t reserved_065[3];
-    uint64_t interrupt_state;   /* 068h */
-    uint64_t exit_code;         /* 070h */
-    uint64_t exit_info_1;       /* 078h */
-    uint64_t exit_info_2;       /* 080h */
-    uint64_t exit_int_info;     /* 088h */
-    uint64_t nested_control;    /* 090h */
-    uint64_t avic_apic_bar;     /* 098h */
-    uint64_t ghcb;              /* 0A0h */
-    uint64_t event_injection;   /* 0A8h */
-    uint64_t nested_cr3;        /* 0B0h */
-    uint64_t lbr_control;       /* 0B8h */
-    uint64_t clean;             /* 0C0h */
-    uint64_t next_rip;          /* 0C8h */
-    uint8_t fetched_count;      /* 0D0h */
+    uint64_t interrupt_state; /* 068h */
+    uint64_t exit_code;       /* 070h */
+    uint64_t exit_info_1;     /* 078h */
+    uint64_t exit_info_2;     /* 080h */
+    uint64_t exit_int_info;   /* 088h */
+    uint64_t nested_control;  /* 090h */
+    uint64_t avic_apic_bar;   /* 098h */
+    uint64_t ghcb;            /* 0A0h */
+    uint64_t event_injection; /* 0A8h */
+    uint64_t nested_cr3;      /* 0B0h */
+    uint64_t lbr_control;     /* 0B8h */
+    uint64_t clean;           /* 0C0h */
+    uint64_t next_rip;        /* 0C8h */
+    uint8_t fetched_count;    /* 0D0h */
     uint8_t fetched[15];
     uint8_t reserved_0e0[0x400 - 0xE0];
 };

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* uart.c: 16550 with FIFOs, transmit by polling, receive by interrupt. */
+#include "services/console/uart.h"
+
+#include "lib/syscall.h"
+
+enum uart_register { UART_DATA = 0, UART_IER = 1, UART_FCR = 2, UART_MCR = 4, UART_LSR = 5 };
+
+#define IER_RECEIVED 0x01
+#define FCR_ENABLE_CLEAR_RECEIVER 0x03
+#define MCR_DTR_RTS_OUT2 0x0B /* OUT2 lets the interrupt out */
+#define LSR_DATA_READY 0x01
+#define LSR_HOLDING_EMPTY 0x20
+#define LSR_ALL_EMPTY 0x40
+#define FIFO_BYTES 16
+#define WAITS_MAX 200000u /* of a status read each: more than 16 bytes take at 9600 baud */
+
+static uint16_t base;
+static uint32_t irq_slot;
+
+static void out(enum uart_register reg, uint8_t value)
+{
+    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"((uint16_t)(base + reg)));
+}
+
+static uint8_t in(enum uart_register reg)
+{
+    uint8_t value;
+
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"((uint16_t)(base + reg)));
+    return value;
+}
+
+static bool wait_for(uint8_t bits)
+{
+    for (unsigned i = 0; i < WAITS_MAX; i++) {
+        if ((in(UART_LSR) & bits) != 0)
+            return true;
+        if (i % 1024 == 1023)
+            cl_yield();
+    }
+    return false;
+}
+
+void uart_begin(uint16_t port, uint32_t irq)
+{
+    base = port;
+    irq_slot = irq;
+    out(UART_FCR, FCR_ENABLE_CLEAR_RECEIVER);
+    out(UART_MCR, MCR_DTR_RTS_OUT2);
+    out(UART_IER, irq != 0 ? IER_RECEIVED : 0);
+}
+
+bool uart_get(uint8_t *byte)
+{
+    if ((in(UART_LSR) & LSR_DATA_READY) == 0)
+        return false;
+    *byte = in(UART_DATA);
+    return true;
+}
+
+void uart_acknowledge(void)
+{
+    if (irq_slot != 0)
+        (void)!cl_irq_ack(irq_slot);
+}
+
+void uart_write(const void *bytes, size_t length)
+{
+    const uint8_t *at = bytes;
+
+    for (size_t i = 0; i < length; i++) {
+        /* an empty holding register means that the whole FIFO is free */
+        if (i % FIFO_BYTES == 0 && !wait_for(LSR_HOLDING_EMPTY))
+            return;
+        out(UART_DATA, at[i]);
+    }
+}
+
+void uart_drain(void)
+{
+    (void)wait_for(LSR_ALL_EMPTY);
+}
