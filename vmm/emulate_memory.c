@@ -162,6 +162,17 @@ enum outcome fetch(struct emulator *e, uint64_t bytes[2], unsigned *available)
     unsigned done = 0;
 
     linear = e->mode == DECODE_64 ? e->page->rip : (e->page->segment[SEG_CS].base + e->page->rip) & UINT32_MAX;
+    if ((linear & (PAGE_BYTES - 1)) <= PAGE_BYTES - DECODE_BYTES) { /* the usual case: all of it in one page */
+        const uint8_t *ram = NULL;
+
+        if (guest_translate(e->memory, e->page, linear, access, &physical, &code) == CL_OK)
+            ram = guest_memory_at(e->memory, physical, DECODE_BYTES);
+        if (ram != NULL) {
+            memcpy(bytes, ram, DECODE_BYTES);
+            *available = DECODE_BYTES;
+            return DONE;
+        }
+    }
     while (done < DECODE_BYTES) {
         unsigned part = PAGE_BYTES - (unsigned)(linear & (PAGE_BYTES - 1));
         enum cl_status status = guest_translate(e->memory, e->page, linear, access, &physical, &code);

@@ -24,7 +24,7 @@ struct host_ops {
     void (*msi)(void *context, uint64_t address, uint32_t data);
     /* Level of the 8259's INTR output, wired to LINT0 of the first vCPU. */
     void (*extint)(void *context, bool level);
-    /* Nanoseconds since the VM was created; never goes back, stands still while the VM is suspended. */
+    /* Nanoseconds since the VM was created; never goes back, and runs on while the VM is suspended, as its TSC does. */
     uint64_t (*now_ns)(void *context);
     /* Wall-clock time as nanoseconds since 1970, UTC. */
     uint64_t (*wall_ns)(void *context);

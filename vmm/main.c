@@ -265,7 +265,6 @@ static void serve_console(struct monitor *m)
             count -= taken;
         }
     }
-    uart16550_drain(m->machine.uart, &m->tx);
 }
 
 static void set_paused(struct monitor *m, bool paused)

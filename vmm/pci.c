@@ -198,21 +198,21 @@ static void host_derive(struct device *device, struct capsule_tx *tx)
     device_unlock(f->device);
 }
 
-static const struct device_ops host_ops = {.name = "pci",
-                                           .version = 1,
-                                           .state_size = sizeof(struct pci_host_state),
-                                           .reset = host_reset,
-                                           .io_read = host_io_read,
-                                           .io_write = host_io_write,
-                                           .mmio_read = host_mmio_read,
-                                           .mmio_write = host_mmio_write,
-                                           .derive = host_derive};
+static const struct device_ops host_ops = { .name = "pci",
+                                            .version = 1,
+                                            .state_size = sizeof(struct pci_host_state),
+                                            .reset = host_reset,
+                                            .io_read = host_io_read,
+                                            .io_write = host_io_write,
+                                            .mmio_read = host_mmio_read,
+                                            .mmio_write = host_mmio_write,
+                                            .derive = host_derive };
 
-static const struct pci_identity bridge_identity = {.vendor = HOST_VENDOR,
-                                                    .device = HOST_DEVICE,
-                                                    .subsystem_vendor = HOST_SUBSYSTEM_VENDOR,
-                                                    .subsystem = HOST_SUBSYSTEM,
-                                                    .class_code = CLASS_HOST_BRIDGE};
+static const struct pci_identity bridge_identity = { .vendor = HOST_VENDOR,
+                                                     .device = HOST_DEVICE,
+                                                     .subsystem_vendor = HOST_SUBSYSTEM_VENDOR,
+                                                     .subsystem = HOST_SUBSYSTEM,
+                                                     .class_code = CLASS_HOST_BRIDGE };
 
 enum cl_status pci_add(struct pci *pci, struct machine *machine)
 {

@@ -100,12 +100,12 @@ struct pci_function {
     uint32_t initial[PCI_CONFIG_WORDS];  /* after a reset, BARs placed as firmware would */
     uint32_t writable[PCI_CONFIG_WORDS]; /* bits that the guest may change */
     struct pci_bar bar[PCI_BARS];
-    unsigned next_capability; /* offset of free configuration space */
-    unsigned last_capability; /* offset, 0: none yet */
-    unsigned msix_capability; /* offset, 0: none */
+    unsigned next_capability;                    /* offset of free configuration space */
+    unsigned last_capability;                    /* offset, 0: none yet */
+    unsigned msix_capability;                    /* offset, 0: none */
     unsigned msix_vectors, msix_table, msix_pba; /* offsets into the memory BAR */
-    unsigned window_capability; /* offset of virtio's PCI configuration access capability, 0: none */
-    bool intx_level;            /* as derive() last drove it */
+    unsigned window_capability;                  /* offset of virtio's PCI configuration access capability, 0: none */
+    bool intx_level;                             /* as derive() last drove it */
 };
 
 struct pci {
@@ -113,8 +113,8 @@ struct pci {
     struct device *host;
     struct pci_function bridge;
     struct pci_function *function[PCI_SLOTS];
-    struct pci_function *open; /* [host's lock] its operation awaits the commit; its lock is held */
-    unsigned slots;            /* in use */
+    struct pci_function *open;     /* [host's lock] its operation awaits the commit; its lock is held */
+    unsigned slots;                /* in use */
     uint64_t next_io, next_memory; /* where the next BAR is placed */
 };
 

@@ -43,7 +43,8 @@ void pci_function_init(struct pci_function *f, struct device *device, const stru
         assert((bar->size & (bar->size - 1)) == 0 && bar->size >= (bar->kind == PCI_BAR_IO ? 4u : 16u));
         f->initial[word] = bar_flags(bar->kind);
         f->writable[word] = ~(bar->size - 1);
-        f->writable[PCI_COMMAND / 4] |= PCI_COMMAND_MASTER | (bar->kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
+        f->writable[PCI_COMMAND / 4] |=
+            PCI_COMMAND_MASTER | (bar->kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
         if (bar->kind == PCI_BAR_MEMORY64) {
             assert(i + 1 < PCI_BARS && f->bar[i + 1].kind == PCI_BAR_NONE);
             f->writable[word + 1] = UINT32_MAX;

@@ -68,13 +68,13 @@ struct virtio_device {
     struct device *device;
     struct virtio_state *state;
     struct pci_function function;
-    uint64_t features;    /* offered */
-    unsigned first_bit;   /* doorbell of queue n is bit first_bit + n */
-    uint64_t bits;        /* all that concern this device */
-    uint16_t port;        /* of the doorbells; 0: nowhere */
-    uint32_t doorbells;   /* queues whose doorbell is registered */
-    bool running;         /* as derive() last saw it */
-    uint64_t retry_ns;    /* serve again at this time */
+    uint64_t features;  /* offered */
+    unsigned first_bit; /* doorbell of queue n is bit first_bit + n */
+    uint64_t bits;      /* all that concern this device */
+    uint16_t port;      /* of the doorbells; 0: nowhere */
+    uint32_t doorbells; /* queues whose doorbell is registered */
+    bool running;       /* as derive() last saw it */
+    uint64_t retry_ns;  /* serve again at this time */
 };
 
 /* All virtio devices of a machine. */

@@ -46,10 +46,9 @@ static void block_config(const struct virtio_device *d, uint8_t config[VIRTIO_CO
         uint16_t cylinders;
         uint8_t heads, sectors;
         uint32_t block_size;
-    } layout = { .capacity = capacity(block),
-                 .size_max = SEGMENT_BYTES_MAX,
-                 .seg_max = SEGMENTS_MAX,
-                 .block_size = SECTOR };
+    } layout = {
+        .capacity = capacity(block), .size_max = SEGMENT_BYTES_MAX, .seg_max = SEGMENTS_MAX, .block_size = SECTOR
+    };
 
     memcpy(config, &layout, sizeof(layout));
 }
@@ -137,8 +136,8 @@ static const struct virtio_ops block_ops = {
     .serve = block_serve,
 };
 
-enum cl_status virtio_block_add(struct virtio *virtio, struct virtio_block *block, const char *name,
-                                const void *image, uint64_t image_bytes, const char *id)
+enum cl_status virtio_block_add(struct virtio *virtio, struct virtio_block *block, const char *name, const void *image,
+                                uint64_t image_bytes, const char *id)
 {
     memset(block, 0, sizeof(*block));
     block->image = image;

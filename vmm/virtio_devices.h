@@ -39,8 +39,9 @@ struct virtio_console {
 
 enum cl_status virtio_console_add(struct virtio *virtio, struct virtio_console *console, const char *name,
                                   uint64_t bits) CL_MUST_CHECK;
-void virtio_console_connect(struct virtio_console *console, struct capsule_tx *tx, struct channel_end *end,
-                            uint32_t peer_slot, uint64_t peer_bits);
+/* CL_BAD_ARGUMENT: the channel has no buffers. */
+enum cl_status virtio_console_connect(struct virtio_console *console, struct capsule_tx *tx, struct channel_end *end,
+                                      uint32_t peer_slot, uint64_t peer_bits) CL_MUST_CHECK;
 void virtio_console_disconnect(struct virtio_console *console, struct capsule_tx *tx);
 /* The size of the screen at the other end, in characters. */
 void virtio_console_resize(struct virtio_console *console, struct capsule_tx *tx, uint16_t columns, uint16_t rows);
@@ -53,8 +54,8 @@ struct virtio_block {
     char id[20];          /* what the guest sees as serial number; padded with NULs */
 };
 
-enum cl_status virtio_block_add(struct virtio *virtio, struct virtio_block *block, const char *name,
-                                const void *image, uint64_t image_bytes, const char *id) CL_MUST_CHECK;
+enum cl_status virtio_block_add(struct virtio *virtio, struct virtio_block *block, const char *name, const void *image,
+                                uint64_t image_bytes, const char *id) CL_MUST_CHECK;
 
 /* Entropy source (§5.4). */
 struct virtio_rng {

@@ -230,8 +230,7 @@ static void write_queue(struct virtio_device *d, struct capsule_tx *tx, unsigned
 }
 
 /* Accesses of another width than the field's break §4.1.3.1 and are lost. */
-static void write_common(struct virtio_device *d, struct capsule_tx *tx, unsigned offset, unsigned size,
-                         uint32_t value)
+static void write_common(struct virtio_device *d, struct capsule_tx *tx, unsigned offset, unsigned size, uint32_t value)
 {
     struct virtio_state *s = d->state;
 
@@ -290,8 +289,7 @@ uint64_t virtio_pci_mmio_read(struct device *device, struct capsule_tx *tx, uint
 }
 
 /* Device configuration space has nothing to write in the kinds that there are. */
-void virtio_pci_mmio_write(struct device *device, struct capsule_tx *tx, uint64_t offset, unsigned size,
-                           uint64_t value)
+void virtio_pci_mmio_write(struct device *device, struct capsule_tx *tx, uint64_t offset, unsigned size, uint64_t value)
 {
     if (offset < VIRTIO_PCI_COMMON + VIRTIO_PCI_COMMON_BYTES)
         write_common(device->context, tx, (unsigned)offset, size, (uint32_t)value);

@@ -172,7 +172,7 @@ void virtqueue_complete(const struct virtqueue *q, struct capsule_tx *tx, const 
                         uint32_t written)
 {
     struct virtqueue_state *s = q->state;
-    struct virtq_used_elem element = {.id = chain->head, .length = written};
+    struct virtq_used_elem element = { .id = chain->head, .length = written };
 
     memcpy(q->used + USED_RING + sizeof(element) * (s->used_index & (s->size - 1u)), &element, sizeof(element));
     CAPSULE_STORED();

@@ -84,8 +84,8 @@ struct virtqueue_chain {
 const char *virtqueue_check(const struct virtqueue_state *state, const struct guest_memory *memory);
 
 /* Get at an enabled queue. CL_CORRUPT: it is not as virtqueue_check() wants it. */
-enum cl_status virtqueue_open(struct virtqueue *queue, struct virtqueue_state *state,
-                              const struct guest_memory *memory, uint64_t features) CL_MUST_CHECK;
+enum cl_status virtqueue_open(struct virtqueue *queue, struct virtqueue_state *state, const struct guest_memory *memory,
+                              uint64_t features) CL_MUST_CHECK;
 
 /* Look at the next chain. CL_NOT_FOUND: there is none. CL_CORRUPT: chain->fault. */
 enum cl_status virtqueue_next(const struct virtqueue *queue, struct virtqueue_chain *chain) CL_MUST_CHECK;

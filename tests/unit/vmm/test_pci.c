@@ -146,7 +146,7 @@ static void bar_answers_only_when_decoding_and_follows_its_register(void **conte
     assert_int_equal(guest_read(x, old + VIRTIO_COMMON_NUM_QUEUES, 2), 0xFFFF);
     guest_ecam_write(x, SLOT_NET, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
     assert_int_equal(guest_read(x, old + VIRTIO_COMMON_NUM_QUEUES, 2), 2);
-    guest_ecam_write(x, SLOT_NET, NET_BAR1, 4, (uint32_t)new);
+    guest_ecam_write(x, SLOT_NET, NET_BAR1, 4, (uint32_t) new);
     assert_int_equal(guest_read(x, old + VIRTIO_COMMON_NUM_QUEUES, 2), 0xFFFF);
     assert_int_equal(guest_read(x, new + VIRTIO_COMMON_NUM_QUEUES, 2), 2);
     guest_ecam_write(x, SLOT_NET, NET_BAR1, 4, 0x1000); /* over RAM: answers nowhere */

@@ -203,6 +203,26 @@ static void broken_chain_stops_the_device_until_reset(void **context)
     assert_int_equal(x->rng.virtio.state->faults, 1001);
 }
 
+static void doorbells_rung_before_a_crash_are_not_lost(void **context)
+{
+    struct fixture *x = *context;
+    struct virtq_used_elem element;
+
+    for (unsigned slot = SLOT_NET; slot < SLOT_COUNT; slot++)
+        driver_start(x, slot, ALL_FEATURES, 8);
+    fixture_run(x);
+    driver_add(x, &x->driver[SLOT_RNG].queue[0], &(struct driver_segment){ BUFFERS, 8, true }, 1);
+    driver_add(x, &x->driver[SLOT_NET].queue[TX], &(struct driver_segment){ BUFFERS, 100, false }, 1);
+    driver_ring(x, &x->driver[SLOT_RNG].queue[0]);
+    driver_ring(x, &x->driver[SLOT_NET].queue[TX]);
+    x->notified = 0;
+    fixture_take_over(x);             /* its notification has no bits yet */
+    assert_int_equal(x->notified, 2); /* nor do peers know what they have missed */
+    fixture_run(x);
+    assert_true(driver_done(x, &x->driver[SLOT_RNG].queue[0], &element));
+    assert_true(driver_done(x, &x->driver[SLOT_NET].queue[TX], &element));
+}
+
 /* --------------------------------------------------------------------------------------------------------------- rng */
 
 static void step_rng(struct fixture *x, void *argument)
@@ -310,7 +330,7 @@ static void block_refuses_what_it_cannot_do(void **context)
     assert_int_equal(block(x, (struct block_step){ 0, UINT64_MAX / 512, 512, false }, &length), 1);
     assert_int_equal(block(x, (struct block_step){ 0, 0, 511, false }, &length), 1);
     assert_int_equal(block(x, (struct block_step){ 0, 0, 0, false }, &length), 1);
-    assert_int_equal(block(x, (struct block_step){ 1, 0, 512, true }, &length), 1); /* read-only */
+    assert_int_equal(block(x, (struct block_step){ 1, 0, 512, true }, &length), 1);  /* read-only */
     assert_int_equal(block(x, (struct block_step){ 11, 0, 512, true }, &length), 2); /* discard */
     assert_int_equal(block(x, (struct block_step){ 4, 0, 0, false }, &length), 0);   /* flush */
     assert_int_equal(block(x, (struct block_step){ 8, 0, 20, false }, &length), 0);  /* get ID */
@@ -369,7 +389,8 @@ static void step_send(struct fixture *x, void *argument)
 
     memset(ram(x, at), 0, HEADER);
     fill_frame(ram(x, at + HEADER), frame_length(number), number);
-    driver_add(x, q, (struct driver_segment[]){ { at, HEADER, false }, { at + HEADER, frame_length(number), false } }, 2);
+    driver_add(x, q, (struct driver_segment[]){ { at, HEADER, false }, { at + HEADER, frame_length(number), false } },
+               2);
     driver_kick(x, q);
 }
 
@@ -805,8 +826,8 @@ static void wild_drivers_break_nothing(void **context)
             unsigned count = 1 + (r >> 40 & 3);
 
             for (unsigned i = 0; i < count; i++)
-                segment[i] = (struct driver_segment){ i == 0 ? place : BUFFERS + i * 0x1000, 1 + (uint32_t)(value >> (8 * i) & 0xFFF),
-                                                      (r >> 44 & 3) < i };
+                segment[i] = (struct driver_segment){ i == 0 ? place : BUFFERS + i * 0x1000,
+                                                      1 + (uint32_t)(value >> (8 * i) & 0xFFF), (r >> 44 & 3) < i };
             if (q->size != 0 && slot == SLOT_BLOCK)
                 memset(ram(x, BUFFERS + (value & 0xFF)), 0, 16);
             driver_add(x, q, segment, count);
@@ -820,7 +841,8 @@ static void wild_drivers_break_nothing(void **context)
             break;
         case 6:
             fill_frame(frame, sizeof(frame), step);
-            if (channel_send(slot & 1 ? &x->switch_end : &x->terminal_end, frame, (uint32_t)(value & 0xFF), 1, 0) == CL_OK)
+            if (channel_send(slot & 1 ? &x->switch_end : &x->terminal_end, frame, (uint32_t)(value & 0xFF), 1, 0) ==
+                CL_OK)
                 x->kicked |= channel_publish(slot & 1 ? &x->switch_end : &x->terminal_end) ? UINT64_MAX : 0;
             break;
         case 7:
@@ -862,6 +884,7 @@ int main(void)
         TEST(doorbell_of_another_width_works_as_an_exit),
         TEST(failed_driver_is_not_served),
         TEST(broken_chain_stops_the_device_until_reset),
+        TEST(doorbells_rung_before_a_crash_are_not_lost),
         TEST(rng_fills_buffers),
         TEST(block_reads_what_the_image_holds),
         TEST(block_refuses_what_it_cannot_do),

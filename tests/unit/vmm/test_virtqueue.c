@@ -44,7 +44,8 @@ static int setup(void **context)
     w->state = capsule_section_state(capsule, section);
     capsule_tx_init(&w->tx, capsule, 0);
     *w->state = (struct virtqueue_state){ .desc = DESC, .avail = AVAIL, .used = USED, .size = SIZE, .enabled = 1 };
-    assert_int_equal(virtqueue_open(&w->queue, w->state, &w->guest, VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC), CL_OK);
+    assert_int_equal(virtqueue_open(&w->queue, w->state, &w->guest, VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC),
+                     CL_OK);
     *context = w;
     return 0;
 }
@@ -198,13 +199,8 @@ static void buffers_outside_of_ram_are_refused(void **context)
     const struct {
         uint64_t address;
         uint32_t length;
-    } bad[] = { { RAM_BYTES, 1 },
-                { RAM_BYTES - 1, 2 },
-                { 0, RAM_BYTES + 1 },
-                { UINT64_MAX, 1 },
-                { UINT64_MAX - 10, 100 },
-                { 0xFFFFFFFF, 0xFFFFFFFF },
-                { PLATFORM_HIGH_RAM, 1 } };
+    } bad[] = { { RAM_BYTES, 1 },         { RAM_BYTES - 1, 2 },       { 0, RAM_BYTES + 1 },    { UINT64_MAX, 1 },
+                { UINT64_MAX - 10, 100 }, { 0xFFFFFFFF, 0xFFFFFFFF }, { PLATFORM_HIGH_RAM, 1 } };
 
     offer(w, 0);
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -95,7 +95,7 @@ static void connect_channels(struct fixture *x)
     assert_int_equal(channel_open(&x->net_end, x->net_memory, x->net_bytes, CHANNEL_SIDE_A), CL_OK);
     assert_int_equal(channel_open(&x->console_end, x->console_memory, x->console_bytes, CHANNEL_SIDE_A), CL_OK);
     assert_int_equal(virtio_net_connect(&x->net, &x->fake->tx, &x->net_end, 11, 1), CL_OK);
-    virtio_console_connect(&x->console, &x->fake->tx, &x->console_end, 12, 2);
+    assert_int_equal(virtio_console_connect(&x->console, &x->fake->tx, &x->console_end, 12, 2), CL_OK);
 }
 
 static uint8_t *make_channel(uint64_t *bytes, uint32_t buffer)
@@ -531,7 +531,8 @@ uint16_t driver_add(struct fixture *x, struct driver_queue *q, const struct driv
         table[q->next_desc] = (struct virtq_desc){
             .address = segment[i].address,
             .length = segment[i].length,
-            .flags = (uint16_t)((segment[i].writable ? VIRTQ_DESC_F_WRITE : 0) | (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0)),
+            .flags =
+                (uint16_t)((segment[i].writable ? VIRTQ_DESC_F_WRITE : 0) | (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0)),
             .next = next,
         };
         q->next_desc = next;

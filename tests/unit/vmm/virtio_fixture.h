@@ -62,7 +62,7 @@ struct fixture {
     struct virtio_console console;
     struct virtio_block block;
     struct virtio_rng rng;
-    struct channel_end net_end, console_end;    /* the devices' */
+    struct channel_end net_end, console_end;     /* the devices' */
     struct channel_end switch_end, terminal_end; /* the peers' */
     uint8_t *net_memory, *console_memory;
     uint64_t net_bytes, console_bytes;

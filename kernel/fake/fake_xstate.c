@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fake_xstate.c: XSAVE areas of a machine that has x87, SSE and AVX; its registers are a buffer for each CPU. */
+#include <string.h>
+
+#include "kernel/assert.h"
+#include "kernel/cpu.h"
+#include "kernel/pool.h"
+#include "kernel/xstate.h"
+
+#define AREA_BYTES 832u
+
+uint64_t xstate_mask = 7;
+uint32_t xstate_size = AREA_BYTES;
+
+static uint8_t registers[MAX_CPUS][AREA_BYTES];
+
+/* SDM Vol. 1 13.4: offset and size of components 0 to 2. */
+static const struct {
+    uint64_t offset, size;
+} components[] = {{0, 160}, {160, 256}, {576, 256}};
+
+struct xstate *xstate_create(struct account *account)
+{
+    return pool_object(account, AREA_BYTES);
+}
+
+void xstate_destroy(struct account *account, struct xstate *state)
+{
+    pool_object_free(account, state, AREA_BYTES);
+}
+
+void xstate_save(struct xstate *state)
+{
+    memcpy(state->area, registers[cpu_index()], AREA_BYTES);
+}
+
+void xstate_load(const struct xstate *state)
+{
+    memcpy(registers[cpu_index()], state->area, AREA_BYTES);
+}
+
+enum cl_status xstate_component_get(const struct xstate *state, uint64_t component, void *out, uint64_t *size)
+{
+    if (component >= ARRAY_SIZE(components))
+        return refuse(CL_NOT_FOUND, "XSAVE component %lu is not switched on this machine", component);
+    *size = components[component].size;
+    memcpy(out, state->area + components[component].offset, *size);
+    return CL_OK;
+}
+
+enum cl_status xstate_component_set(struct xstate *state, uint64_t component, const void *in)
+{
+    if (component >= ARRAY_SIZE(components))
+        return refuse(CL_NOT_FOUND, "XSAVE component %lu is not switched on this machine", component);
+    memcpy(state->area + components[component].offset, in, components[component].size);
+    return CL_OK;
+}
