@@ -3,7 +3,7 @@
  *
  * CPUID 40000000h carries KVM's signature, so that unmodified systems find the paravirtual clock; Cloison's own leaf
  * stands at 40000100h. A hypercall is VMCALL or VMMCALL, as the vendor has it: number in RAX, arguments in RDI, RSI,
- * RDX, R10, result in RAX. Allowed from CPL 0 only; elsewhere the result is CL_HYPERCALL_UNKNOWN.
+ * RDX, R10, result in RAX. NOP and IDENTIFY are answered at any CPL.
  */
 #ifndef CL_ABI_HYPERCALL_H
 #define CL_ABI_HYPERCALL_H

@@ -19,6 +19,7 @@ enum cpu_attention {
     ATTENTION_RESCHEDULE = 1 << 0,
     ATTENTION_SHOOTDOWN = 1 << 1, /* stale translations or pointers have to go */
     ATTENTION_TIMER = 1 << 2,     /* the local APIC timer fired */
+    ATTENTION_SWEEP = 1 << 5,     /* dead objects can be freed */
     ATTENTION_UNLOAD = 1 << 4,    /* let go of the loaded vCPU: it is being destroyed */
     ATTENTION_GUEST = 1 << 3,     /* the vCPU that runs here has an event: leave the guest and look */
 };
@@ -56,6 +57,7 @@ struct cpu {
     uint64_t shootdown_done;      /* [a] */
     uint64_t timer_programmed;    /* TSC deadline in the local APIC, ~0: none */
     bool online;
+    bool sweeping;                /* a KICK of our own is on its way: ATTENTION_SWEEP */
     bool nmi_seen;                /* an NMI came while a guest ran */
 
     void *trace;                  /* struct trace_ring, in the pool */

@@ -106,7 +106,7 @@ void crash_kernel(const struct registers *registers, const char *what)
     print_place();
     print_registers(registers);
     backtrace(registers->rip, registers->rbp);
-    log_line("halted: please report the lines above, together with docs/limits.md's list of known limits checked");
+    log_line("halted: please report the lines above");
     crash_park();
 }
 

@@ -46,7 +46,7 @@ enum cl_status cap_check_free(struct domain *domain, uint64_t slot) CL_MUST_CHEC
 /* Put a capability into a free slot; takes a reference. Structure lock. */
 void cap_insert(struct domain *domain, uint64_t slot, struct object *object, unsigned rights);
 
-/* Empty the slot and drop the reference; the object dies with its last capability. Structure lock. */
+/* Empty the slot and drop the reference. Structure lock. */
 void cap_remove(struct domain *domain, uint64_t slot);
 
 /* An empty domain. CL_NO_MEMORY. Structure lock. */

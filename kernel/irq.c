@@ -110,6 +110,8 @@ enum cl_status irq_create(struct account *account, uint32_t gsi, struct notifica
     unsigned slot = 0;
     struct irq *irq;
 
+    if (cpus[0].apic_id > 0xfe)
+        return refuse(CL_UNSUPPORTED, "interrupts cannot be routed to APIC ID %u without interrupt remapping", cpus[0].apic_id);
     if (find_pin(gsi) == NULL)
         return refuse(CL_NOT_FOUND, "no IOAPIC pin has the global system interrupt %u", gsi);
     for (unsigned i = 0; i < ARRAY_SIZE(by_vector); i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lock.h: ticket spinlocks, taken with interrupts off. All zero is unlocked.
  *
- * Order, outermost first: structure lock (system.c) > vcpu page > notification > run queue > frames > pool > log.
+ * Order, outermost first: structure lock (system.h) > notification > thread > run queue > timers of a CPU > graveyard,
+ * IOAPIC > frames > pool > log.
  * Nobody takes one to the left while holding one to the right.
  */
 #ifndef CL_KERNEL_LOCK_H

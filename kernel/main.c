@@ -36,6 +36,7 @@ extern const char kernel_start[];
 const struct virt_ops *virt;
 
 static struct boot_info boot_copy;
+static struct hpa pool_place; /* physical */
 static uint64_t loader_entries[256]; /* the loader's one-to-one map, lent to our tables until init is built */
 
 /* Early tables that map the pool for the loader's root: the pool's own do not exist before it is mapped. */
@@ -91,7 +92,7 @@ static void map_pool_early(uint64_t virtual_base, struct hpa base, uint64_t size
 }
 
 /* A 1 GiB step of the pool's region, from the loader's entropy; and a stack canary that nobody knows. */
-static uint64_t pool_place(void)
+static uint64_t choose_pool_address(void)
 {
     uint64_t random[2];
 
@@ -103,11 +104,12 @@ static uint64_t pool_place(void)
 static void build_memory(void)
 {
     uint64_t pool_bytes;
-    uint64_t pool_base = pool_place();
+    uint64_t pool_base = choose_pool_address();
     struct hpa pool = take_pool(&pool_bytes);
     uint64_t highest = 0;
     uint64_t *loader_root = (uint64_t *)(x86_read_cr3() & ~UINT64_C(0xfff));
 
+    pool_place = pool;
     map_pool_early(pool_base, pool, pool_bytes);
     pool_init((void *)pool_base, pool, pool_bytes);
     for (uint32_t i = 0; i < boot_copy.memory_count; i++) {
@@ -210,8 +212,8 @@ static void boot_on_own_stack(void)
     boot_init(&boot_copy, root);
     drop_loader();
     free_loader_memory();
-    log_line("memory: %lu MiB, of which %lu MiB are the kernel's pool; %u of %u CPUs run", info_page->memory_bytes / MIB,
-             pool_size() / MIB, started, cpu_count);
+    log_line("memory: %lu MiB, of which %lu MiB at %lx are the kernel's pool; %u of %u CPUs run", info_page->memory_bytes / MIB,
+             pool_size() / MIB, pool_place.value, started, cpu_count);
     kernel_exit();
 }
 

@@ -180,14 +180,14 @@ static bool free_object(struct object *object)
     return true;
 }
 
-void graveyard_sweep(void)
+bool graveyard_sweep(void)
 {
     for (unsigned i = 0; i < GRAVEYARD_PIECE; i++) {
         lock_acquire(&graveyard_lock);
         struct object *object = graveyard_head;
         if (object == NULL || !shootdown_passed(object->identity)) {
             lock_release(&graveyard_lock);
-            return;
+            return false;
         }
         graveyard_head = object->next;
         if (graveyard_head == NULL)
@@ -195,7 +195,8 @@ void graveyard_sweep(void)
         lock_release(&graveyard_lock);
         if (!free_object(object)) {
             bury(object);
-            return;
+            return true;
         }
     }
+    return true;
 }

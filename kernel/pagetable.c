@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pagetable.c: the engine: walk, set, clear, iterate, take down. What the bits are is in pagetable_formats.c. */
+/* pagetable.c: the engine: walk, set, clear, iterate, take down. What the bits are is in pagetable_formats_table.c. */
 #include "kernel/pagetable.h"
 
 #include "kernel/assert.h"

@@ -65,16 +65,16 @@ uint32_t smp_start(const struct boot_info *boot)
 {
     struct hpa page = hpa(boot->trampoline);
     struct hpa root = hostmap_trampoline(page);
-    void *window = hostmap_device(page, PAGE_SIZE, PT_WRITE_BACK);
+    void *copy = (void *)page.value; /* the loader's one-to-one map is still there */
     uint32_t started = 1;
 
     ASSERT(root.value < UINT64_C(0x100000000)); /* the trampoline loads CR3 in 32-bit code */
     for (uint32_t i = 1; i < cpu_count; i++) {
-        memcpy(window, trampoline_start, (size_t)(trampoline_end - trampoline_start));
-        put_word(window, trampoline_cr3, root.value);
-        put_word(window, trampoline_stack, cpus[i].kernel_stack);
-        put_word(window, trampoline_entry, (uint64_t)cpu_main);
-        put_word(window, trampoline_argument, (uint64_t)&cpus[i]);
+        memcpy(copy, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+        put_word(copy, trampoline_cr3, root.value);
+        put_word(copy, trampoline_stack, cpus[i].kernel_stack);
+        put_word(copy, trampoline_entry, (uint64_t)cpu_main);
+        put_word(copy, trampoline_argument, (uint64_t)&cpus[i]);
         if (start_one(&cpus[i], page.value))
             started++;
         else

@@ -107,7 +107,7 @@ enum cl_status syscall_authority(struct call *call, enum syscall_number number)
     enum cl_status status = CL_BAD_CALL;
 
     lock_acquire(&structure_lock);
-    graveyard_sweep();
+    (void)graveyard_sweep();
     switch (number) {
     case SYS_ACCOUNT_CREATE:
         status = sys_account_create(call);

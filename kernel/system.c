@@ -172,6 +172,18 @@ static void program_timer(struct cpu *cpu)
     }
 }
 
+/* The CPU that passes last finds the dead ready to go. What is left after one piece waits for an interrupt of our own, so
+ * that others get in between. */
+static void sweep(struct cpu *cpu)
+{
+    lock_acquire(&structure_lock);
+    bool more = graveyard_sweep();
+    lock_release(&structure_lock);
+    cpu->sweeping = more;
+    if (more)
+        lapic_ipi(cpu->apic_id, VECTOR_KICK);
+}
+
 static void attend(struct cpu *cpu)
 {
     uint32_t reasons = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
@@ -183,10 +195,10 @@ static void attend(struct cpu *cpu)
         vcpu_unload(cpu);
     if ((reasons & ATTENTION_SHOOTDOWN) != 0) {
         shootdown_perform(cpu);
-        lock_acquire(&structure_lock);
-        graveyard_sweep();
-        lock_release(&structure_lock);
+        reasons |= ATTENTION_SWEEP;
     }
+    if ((reasons & ATTENTION_SWEEP) != 0)
+        sweep(cpu);
     program_timer(cpu);
 }
 

@@ -40,7 +40,7 @@ void object_drop(struct object *object);
 /* One bounded piece of destroying any object. CL_OK: it is a husk now. Structure lock. */
 enum cl_status object_destroy(struct object *object) CL_MUST_CHECK;
 
-/* Free what has passed; bounded. Structure lock. */
-void graveyard_sweep(void);
+/* Free what has passed, a bounded piece; true when there may be more. Structure lock. */
+bool graveyard_sweep(void);
 
 #endif

@@ -31,8 +31,11 @@ static void device_interrupt(struct cpu *cpu, uint64_t vector)
         __atomic_fetch_or(&cpu->attention, ATTENTION_TIMER, __ATOMIC_RELAXED);
     } else if (vector >= VECTOR_DEVICE_FIRST && vector <= VECTOR_DEVICE_LAST) {
         irq_arrived((uint8_t)vector);
+    } else if (vector == VECTOR_KICK && cpu->sweeping) {
+        cpu->sweeping = false;
+        __atomic_fetch_or(&cpu->attention, ATTENTION_SWEEP, __ATOMIC_RELAXED);
     }
-    /* VECTOR_KICK: the reason stands in `attention`. The spurious vector has no EOI. */
+    /* VECTOR_KICK: any other reason stands in `attention`. The spurious vector has no EOI. */
     if (vector != VECTOR_SPURIOUS)
         lapic_eoi();
 }
@@ -44,6 +47,8 @@ static void user_fault(struct thread *thread)
 
     thread->fault_address = thread->registers.vector == VECTOR_PF ? x86_read_cr2() : 0;
     crash_report_user(thread, thread->fault_address);
+    if (domain->faults == NULL)
+        panic("init has failed: nobody is left who could start, stop or watch anything");
     thread->faulted = true;
     bool stopped = domain_stop(domain);
     (void)stopped; /* this CPU leaves it in kernel_exit, the others when they are kicked */

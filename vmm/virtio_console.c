@@ -175,19 +175,18 @@ enum cl_status virtio_console_add(struct virtio *virtio, struct virtio_console *
     return CL_OK;
 }
 
-enum cl_status virtio_console_connect(struct virtio_console *console, struct capsule_tx *tx, struct channel_end *end,
-                                      uint32_t peer_slot, uint64_t peer_bits)
+void virtio_console_connect(struct virtio_console *console, struct capsule_tx *tx, struct channel_end *end,
+                            uint32_t peer_slot, uint64_t peer_bits)
 {
     uint32_t capacity;
 
     (void)channel_buffer(end, &capacity);
     if (capacity == 0)
-        return CL_BAD_ARGUMENT;
+        return;
     device_lock(console->virtio.device);
     virtio_channel_connect(&console->virtio, &console->channel, tx, end, peer_slot, peer_bits);
     device_commit(console->virtio.device, tx);
     device_unlock(console->virtio.device);
-    return CL_OK;
 }
 
 void virtio_console_disconnect(struct virtio_console *console, struct capsule_tx *tx)

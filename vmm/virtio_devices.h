@@ -39,9 +39,9 @@ struct virtio_console {
 
 enum cl_status virtio_console_add(struct virtio *virtio, struct virtio_console *console, const char *name,
                                   uint64_t bits) CL_MUST_CHECK;
-/* CL_BAD_ARGUMENT: the channel has no buffers. */
-enum cl_status virtio_console_connect(struct virtio_console *console, struct capsule_tx *tx, struct channel_end *end,
-                                      uint32_t peer_slot, uint64_t peer_bits) CL_MUST_CHECK;
+/* A channel without buffers is left alone. */
+void virtio_console_connect(struct virtio_console *console, struct capsule_tx *tx, struct channel_end *end,
+                            uint32_t peer_slot, uint64_t peer_bits);
 void virtio_console_disconnect(struct virtio_console *console, struct capsule_tx *tx);
 /* The size of the screen at the other end, in characters. */
 void virtio_console_resize(struct virtio_console *console, struct capsule_tx *tx, uint16_t columns, uint16_t rows);

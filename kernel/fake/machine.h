@@ -8,8 +8,9 @@
  *
  *   - each CPU has a TLB. An entry that fake_touch() or fake_guest_touch() filled stays until that very CPU writes CR3
  *     (its own address space), executes INVLPG, or, for a guest's, the backend's cpu_flush runs there;
- *   - a frame that is scrubbed for a new owner while some CPU can still reach it is reported at once
- *     (fake_stale_frames), and by fake_machine_stop();
+ *   - a frame that is given back or scrubbed for a new owner while some CPU can still reach it is counted
+ *     (fake_stale_frames), and fake_machine_stop() panics over it;
+ *   - pool memory is garbage from the moment it is freed;
  *   - RAM begins full of secrets; what a program finds in a page is asked of fake_frame_content().
  */
 #ifndef CL_KERNEL_FAKE_MACHINE_H
@@ -75,6 +76,16 @@ extern uint64_t fake_tsc;              /* the clock; RDTSC does not move it */
 uint32_t fake_ipis(uint32_t cpu);      /* kicks that this CPU was sent since the last question */
 extern uint64_t fake_timer_deadline[]; /* what the local APIC timer of each CPU is set to */
 
+/* HLT waits for an interrupt, instead of ending fake_cpu_leave(): for tests in which each CPU is a thread of its own. */
+extern bool fake_halt_waits;
+
+/* fake_allocation.c */
+
+/* From the `number`-th one on (1: the next) every allocation of pool memory and of frames fails; 0: none does. Restarts
+ * the count. */
+void fake_allocations_fail_from(uint64_t number);
+extern uint64_t fake_allocation_count;
+
 /* fake_memory.c */
 
 /* What the CPU of this thread finds at `address`, through its TLB or, filling it, through the tables at CR3. False: page
@@ -90,7 +101,7 @@ void fake_frame_write(struct hpa frame, uint64_t content);
 unsigned fake_frame_scrubs(struct hpa frame); /* since the machine started */
 
 extern uint64_t fake_scrub_count;  /* frames zeroed so far */
-extern uint64_t fake_stale_frames; /* of them, reachable through a TLB at that moment */
+extern uint64_t fake_stale_frames; /* scrubbed or given back while a TLB still led to them */
 
 /* For the machine itself. */
 void fake_memory_reset(void);

@@ -45,10 +45,17 @@ static void act(struct fixture *x, const uint8_t *record)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct fixture *x = fixture_create();
+    static struct fixture_world *start;
+    static struct fixture *x;
 
-    for (unsigned slot = SLOT_NET; slot < SLOT_COUNT; slot++)
-        driver_start(x, slot, UINT64_MAX, 16);
+    if (x == NULL) {
+        x = fixture_create();
+        for (unsigned slot = SLOT_NET; slot < SLOT_COUNT; slot++)
+            driver_start(x, slot, UINT64_MAX, 16);
+        fixture_run(x);
+        start = fixture_save(x);
+    }
+    fixture_restore(x, start);
     for (size_t at = 0; at + RECORD_BYTES <= size; at += RECORD_BYTES) {
         act(x, data + at);
         fixture_run(x);
@@ -56,6 +63,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (x->fake->tx.count != 0 || x->pci.open != NULL)
             __builtin_trap();
     }
-    fixture_destroy(x);
     return 0;
 }

@@ -5,8 +5,9 @@
 #define RAM_BYTES 0x4000u
 #define CAPSULE_BYTES 0x10000u
 #define SIZE 16u
-#define AVAIL 0x400u
-#define USED 0x800u
+#define AVAIL 0x000u /* first, so that short inputs say something */
+#define DESC 0x030u
+#define USED 0x400u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         __builtin_trap();
     capsule_tx_init(&tx, capsule, 0);
     state = capsule_section_state(capsule, section);
-    *state = (struct virtqueue_state){ .avail = AVAIL, .used = USED, .size = SIZE, .enabled = 1 };
+    *state = (struct virtqueue_state){ .desc = DESC, .avail = AVAIL, .used = USED, .size = SIZE, .enabled = 1 };
     if (virtqueue_open(&queue, state, &guest, (uint64_t)data[0] << 24) != CL_OK)
         __builtin_trap();
     memset(bytes, 0x5A, sizeof(bytes));

@@ -130,3 +130,10 @@ def test_decisions_are_short_and_numbered_without_gaps():
         for heading in ("## Context", "## Decision", "## Consequences"):
             assert heading in text, f"{file}: {heading}"
         assert f"({os.path.basename(file)})" in read("docs", "decisions", "README.md"), file
+
+
+def test_every_command_of_the_console_is_described():
+    commands = re.findall(r'^    \{"([a-z-]+)", COMMAND_', read("services", "console", "command_table.c"), re.MULTILINE)
+    text = read("docs", "howto", "console.md")
+    assert commands
+    assert [name for name in commands if not re.search(rf"^\| (?:`[^`]+`, )?`{name}[ `]", text, re.MULTILINE)] == []

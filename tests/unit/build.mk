@@ -17,7 +17,15 @@ $(shell tools/unit-rules build/tests/unit/rules.mk $(wildcard tests/unit/*/test_
 -include build/tests/unit/rules.mk
 endif
 
+# The kernel's files are compiled against kernel/fake/include: there the privileged instructions are calls.
+build/host/kernel/%.o build/host/tests/unit/kernel/%.o: HOST_CFLAGS += -iquote kernel/fake/include
+
+# On the fake machine the allocators are wrapped by kernel/fake/fake_allocation.c.
+comma := ,
+WRAPPED := pool_pages pool_object pool_pages_free pool_object_free frames_take frames_give
+
 $(UNIT_TESTS):
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
-	@$(CC) $(HOST_CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lm -lpthread
+	@$(CC) $(HOST_CFLAGS) $(if $(filter %/fake_allocation.o,$^),$(WRAPPED:%=-Wl$(comma)--wrap=%)) -o $@ $(filter %.o,$^) \
+		$(filter %.a,$^) -lcmocka -lm -lpthread

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: kernel/pagetable.c kernel/pagetable_formats.c kernel/pool.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
+/* SOURCES: kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_pagetable.c: the engine in every format against a model that is a list of leaves and a list of tables, and the
  * raw entries against the manuals.
  */

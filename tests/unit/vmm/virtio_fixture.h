@@ -84,6 +84,17 @@ void fixture_destroy(struct fixture *x);
 /* A new VMM: everything but capsule, RAM and channels is forgotten and built again. */
 void fixture_take_over(struct fixture *x);
 
+/* All that survives a VMM, with what the driver and the outside know; and back to it, by a new VMM. */
+struct fixture_world {
+    uint8_t *capsule, *memory, *net, *console;
+    struct fake_outside outside;
+    uint64_t sequence;
+    struct driver driver[SLOT_COUNT];
+};
+
+struct fixture_world *fixture_save(const struct fixture *x);
+void fixture_restore(struct fixture *x, const struct fixture_world *world);
+
 /* The device thread, until nothing is left to do. */
 void fixture_run(struct fixture *x);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pagetable_formats.c: the formats as data.
+/* pagetable_formats_table.c: the formats as data.
  *
  * Accessed and dirty bits are entered set, so that the CPU need not write them: no dirty bit in a leaf that cannot be
  * written. The host's PAT, which NPT uses too, has write-back at index 0, write-combining at 1 (PWT), UC- at 2 (PCD)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fake_allocation.c: between the kernel and its allocators: allocations that fail when a test says so, memory that is
+ * garbage from the moment it is freed, frames that may be freed only when no TLB reaches them.
+ *
+ * The linker puts these functions in the way (--wrap, tests/unit/build.mk), so that pool.c and frames.c are the real ones.
+ */
+#include <string.h>
+
+#include "kernel/assert.h"
+#include "kernel/fake/machine.h"
+#include "kernel/frames.h"
+#include "kernel/pool.h"
+
+#define GARBAGE 0xdd
+
+uint64_t fake_allocation_count;
+
+static uint64_t fail_from; /* number of the first allocation that fails; 0: none */
+
+void *__real_pool_pages(struct account *account, unsigned order);
+void *__real_pool_object(struct account *account, size_t size_bytes);
+void __real_pool_pages_free(struct account *account, void *pages, unsigned order);
+void __real_pool_object_free(struct account *account, void *object, size_t size_bytes);
+enum cl_status __real_frames_take(unsigned page_shift, bool below_4gib, struct hpa *frame);
+void __real_frames_give(struct hpa frame, unsigned page_shift);
+
+void *__wrap_pool_pages(struct account *account, unsigned order);
+void *__wrap_pool_object(struct account *account, size_t size_bytes);
+void __wrap_pool_pages_free(struct account *account, void *pages, unsigned order);
+void __wrap_pool_object_free(struct account *account, void *object, size_t size_bytes);
+enum cl_status __wrap_frames_take(unsigned page_shift, bool below_4gib, struct hpa *frame);
+void __wrap_frames_give(struct hpa frame, unsigned page_shift);
+
+void fake_allocations_fail_from(uint64_t number)
+{
+    fail_from = number;
+    fake_allocation_count = 0;
+}
+
+static bool fails(void)
+{
+    uint64_t number = __atomic_add_fetch(&fake_allocation_count, 1, __ATOMIC_RELAXED);
+
+    return fail_from != 0 && number >= fail_from;
+}
+
+void *__wrap_pool_pages(struct account *account, unsigned order)
+{
+    return fails() ? NULL : __real_pool_pages(account, order);
+}
+
+void *__wrap_pool_object(struct account *account, size_t size_bytes)
+{
+    return fails() ? NULL : __real_pool_object(account, size_bytes);
+}
+
+void __wrap_pool_pages_free(struct account *account, void *pages, unsigned order)
+{
+    memset(pages, GARBAGE, PAGE_SIZE << order);
+    __real_pool_pages_free(account, pages, order);
+}
+
+void __wrap_pool_object_free(struct account *account, void *object, size_t size_bytes)
+{
+    memset(object, GARBAGE, size_bytes);
+    __real_pool_object_free(account, object, size_bytes);
+}
+
+enum cl_status __wrap_frames_take(unsigned page_shift, bool below_4gib, struct hpa *frame)
+{
+    return fails() ? CL_NO_MEMORY : __real_frames_take(page_shift, below_4gib, frame);
+}
+
+void __wrap_frames_give(struct hpa frame, unsigned page_shift)
+{
+    for (uint64_t offset = 0; offset < UINT64_C(1) << page_shift; offset += PAGE_SIZE) {
+        if (fake_is_reachable(hpa_add(frame, offset)))
+            fake_stale_frames++;
+    }
+    __real_frames_give(frame, page_shift);
+}
