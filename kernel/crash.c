@@ -43,12 +43,14 @@ static bool is_stack(uint64_t address)
            address % 8 == 0;
 }
 
-static void print_address(uint64_t address)
+/* A return address may be the first of the next function, when the call was the last instruction: the name is that of
+ * the call itself. */
+static void print_return(uint64_t address)
 {
     uint64_t offset;
-    const char *name = symbol_name(address, &offset);
+    const char *name = symbol_name(address - 1, &offset);
 
-    log_line("  %016lx %s+0x%lx", address, name, offset);
+    log_line("  %016lx %s+0x%lx", address, name, offset + 1);
 }
 
 /* Frame pointers lead from frame to frame as long as they stay on kernel stacks and go up. */
@@ -56,12 +58,12 @@ static void backtrace(uint64_t rip, uint64_t rbp)
 {
     log_line("backtrace:");
     if (rip >= (uint64_t)kernel_start && rip < (uint64_t)kernel_text_end)
-        print_address(rip);
+        print_return(rip + 1);
     for (unsigned i = 0; i < BACKTRACE_MAX && is_stack(rbp) && (rbp & (STACK_STRIDE - 1)) <= STACK_STRIDE - 16; i++) {
         const uint64_t *frame = (const uint64_t *)rbp;
         if (frame[1] == 0)
             break;
-        print_address(frame[1]);
+        print_return(frame[1]);
         if (frame[0] <= rbp)
             break;
         rbp = frame[0];
@@ -122,7 +124,7 @@ void panic(const char *format, ...)
     log_line("panic: %s", text);
     if (cpu_count > 0)
         print_place();
-    backtrace((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_frame_address(0));
+    backtrace(0, (uint64_t)__builtin_frame_address(0));
     log_line("halted: please report the lines above");
     crash_park();
 }

@@ -173,6 +173,16 @@ enum cl_status space_unmap(struct space *space, uint64_t address)
     return mapping_remove(mapping);
 }
 
+enum cl_status space_unmap_kernel_page(struct space *space, uint64_t *address)
+{
+    enum cl_status status = *address != 0 ? space_unmap(space, *address) : CL_OK;
+
+    if (status == CL_IN_PROGRESS)
+        return status;
+    *address = 0; /* CL_NOT_FOUND: the domain was taken apart first */
+    return CL_OK;
+}
+
 enum cl_status space_unmap_all(struct space *space)
 {
     if (space->mappings == NULL)

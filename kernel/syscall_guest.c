@@ -95,7 +95,7 @@ static enum cl_status sys_vcpu_create(struct call *call)
     if (call->d > UINT32_MAX)
         return refuse(CL_LIMIT, "vCPU %lu: a VM has vCPUs 0 to %u", call->d, VM_VCPUS_MAX - 1);
 
-    TRY(vcpu_create(vm, account, (uint32_t)call->d, &call->domain->space, call->e, &vcpu));
+    TRY(vcpu_create(vm, account, (uint32_t)call->d, call->domain, call->e, &vcpu));
     cap_insert(call->domain, call->a, &vcpu->object, RIGHT_ALL);
     return CL_OK;
 }

@@ -175,11 +175,7 @@ enum cl_status thread_destroy(struct thread *thread)
 {
     if (!thread_stop(thread))
         return CL_IN_PROGRESS;
-    if (thread->page_address != 0) {
-        TRY(space_unmap(&thread->domain->space, thread->page_address));
-        thread->page_address = 0;
-    }
-    return CL_OK;
+    return space_unmap_kernel_page(&thread->domain->space, &thread->page_address);
 }
 
 void thread_free(struct thread *thread)

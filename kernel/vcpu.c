@@ -14,7 +14,7 @@
 
 #define XCR0_RESET 1 /* x87 */
 
-enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, struct space *space,
+enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, struct domain *domain,
                            uint64_t page_address, struct vcpu **created)
 {
     enum cl_status status = CL_NO_MEMORY;
@@ -40,8 +40,9 @@ enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t inde
     if (vcpu->page != NULL && vcpu->xstate != NULL)
         status = virt->vcpu_create(vcpu, account);
     if (status == CL_OK) {
-        status = space_map_kernel_page(space, account, vcpu->page, page_address, PT_READ | PT_WRITE);
-        vcpu->page_space = space;
+        status = space_map_kernel_page(&domain->space, account, vcpu->page, page_address, PT_READ | PT_WRITE);
+        vcpu->page_domain = domain;
+        object_reference(&domain->object);
         vcpu->page_address = status == CL_OK ? page_address : 0;
     } else {
         status = refuse(CL_NO_MEMORY, "the account has no kernel memory left for a vCPU's tables");
@@ -88,7 +89,7 @@ void vcpu_unload(struct cpu *cpu)
     cpu->vcpu = NULL;
 }
 
-/* The page first: it may be mapped in a domain that lives on. A domain that was destroyed has unmapped it already. */
+/* The page first: it may be mapped in a domain that lives on. */
 enum cl_status vcpu_destroy(struct vcpu *vcpu)
 {
     uint32_t where = __atomic_load_n(&vcpu->cpu, __ATOMIC_ACQUIRE);
@@ -105,10 +106,8 @@ enum cl_status vcpu_destroy(struct vcpu *vcpu)
             cpu_attention(&cpus[where], ATTENTION_UNLOAD);
         return CL_IN_PROGRESS;
     }
-    if (vcpu->page_address != 0) {
-        TRY(space_unmap(vcpu->page_space, vcpu->page_address));
-        vcpu->page_address = 0;
-    }
+    if (vcpu->page_domain != NULL)
+        TRY(space_unmap_kernel_page(&vcpu->page_domain->space, &vcpu->page_address));
     if (vcpu->vm->vcpu[vcpu->index] == vcpu) {
         vcpu->vm->vcpu[vcpu->index] = NULL;
         vcpu->vm->vcpu_count--;
@@ -126,5 +125,7 @@ void vcpu_free(struct vcpu *vcpu)
         pool_pages_free(account, vcpu->page, 0);
     if (vcpu->xstate != NULL)
         xstate_destroy(account, vcpu->xstate);
+    if (vcpu->page_domain != NULL)
+        object_drop(&vcpu->page_domain->object);
     object_drop(&vcpu->vm->object);
 }

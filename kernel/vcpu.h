@@ -8,6 +8,7 @@
 #include "kernel/vlapic.h"
 #include "kernel/xstate.h"
 
+struct domain;
 struct thread;
 struct vm;
 
@@ -38,8 +39,8 @@ struct vcpu {
     bool window;            /* [t] an event may be waiting in the backend's window */
     uint32_t signals;       /* [a] enum vcpu_signal */
     uint32_t activity;      /* [t] enum vcpu_activity */
-    struct space *page_space; /* [s] where the page is mapped, at page_address; 0: no longer */
-    uint64_t page_address;  /* [s] */
+    struct domain *page_domain; /* [o] where the page is mapped; holds a reference */
+    uint64_t page_address;  /* [s] 0: no longer */
     struct vlapic lapic;    /* [a] own rules */
 };
 /* [o] set once, before the object is shared; [t] only by the runner, or with no runner under the structure lock;

@@ -301,7 +301,9 @@ static bool enter_once(struct thread *thread, struct vcpu *vcpu)
     }
     uint64_t cr8 = vlapic_cr8_get(lapic);
     page->cr8 = cr8;
+    uint64_t entered = x86_rdtsc();
     virt->vcpu_enter(vcpu, &exit);
+    page->guest_tsc_total += x86_rdtsc() - entered;
     if (__builtin_expect(page->cr8 != cr8, 0))
         vlapic_cr8_set(lapic, page->cr8);
     if (exit.kind == VIRT_EXIT_INTERRUPT) {

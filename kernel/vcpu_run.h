@@ -8,12 +8,13 @@
 struct cpu;
 struct thread;
 struct notification;
+struct domain;
 struct xstate;
 
 /* vcpu.c */
 
-/* A vCPU in reset state; its page is mapped at `page_address` of `space`. Structure lock. */
-enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, struct space *space,
+/* A vCPU in reset state; its page is mapped at `page_address` of `domain`. Structure lock. */
+enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, struct domain *domain,
                            uint64_t page_address, struct vcpu **created) CL_MUST_CHECK;
 /* CL_IN_PROGRESS while it runs or is loaded somewhere: kicks it. Structure lock. */
 enum cl_status vcpu_destroy(struct vcpu *vcpu) CL_MUST_CHECK;

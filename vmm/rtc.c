@@ -349,10 +349,10 @@ static uint64_t rtc_deadline(const struct device *device)
         earliest = s->periodic_ns;
     if (unset & (B_UIE | B_AIE) && !(s->reg[RTC_B] & B_SET)) {
         int64_t guest = guest_ns(device);
-        uint64_t next = machine_now(device);
+        uint64_t next = machine_now(device) + (uint64_t)(NS_PER_SECOND - guest % NS_PER_SECOND);
 
-        if (guest / NS_PER_SECOND == s->updated)
-            next += (uint64_t)(NS_PER_SECOND - guest % NS_PER_SECOND);
+        if (guest / NS_PER_SECOND != s->updated)
+            next = 0; /* overdue; a moment read from the running clock would always lie in the future */
         if (next < earliest)
             earliest = next;
     }

@@ -18,6 +18,7 @@
 #define STACK_BYTES (64u * 1024)
 #define EMULATOR_GROUPS (VCPU_GROUP_RIP | VCPU_GROUP_SEGMENTS | VCPU_GROUP_CONTROL)
 #define VECTOR_GP 13
+#define KVM_HYPERCALL_END 0x1000u /* abi/hypercall.h: numbers below are KVM's */
 
 static void complete(struct vcpu_page *page, enum vcpu_completion how)
 {
@@ -126,7 +127,7 @@ static void exit_hypercall(struct vcpu_thread *t)
     struct vcpu_page *page = t->page;
     uint64_t number = page->gpr[GPR_RAX];
 
-    page->gpr[GPR_RAX] = number >> 16 == CL_HYPERCALL_BASE >> 16 ? CL_HYPERCALL_UNKNOWN : (uint64_t)KVM_HYPERCALL_ENOSYS;
+    page->gpr[GPR_RAX] = number < KVM_HYPERCALL_END ? (uint64_t)KVM_HYPERCALL_ENOSYS : CL_HYPERCALL_UNKNOWN;
     page->dirty |= VCPU_GROUP_RIP;
     complete(page, VCPU_COMPLETE_ADVANCE);
 }

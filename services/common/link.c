@@ -6,7 +6,7 @@
 
 enum cl_status link_open(struct link *link, const struct wire *wire)
 {
-    *link = (struct link){.peer_slot = wire->peer_slot, .peer_bits = wire->peer_bits};
+    *link = (struct link){ .peer_slot = wire->peer_slot, .peer_bits = wire->peer_bits };
     if (wire->address == 0)
         return CL_NOT_FOUND;
     TRY(channel_open(&link->end, (void *)wire->address, wire->size_bytes, (enum channel_side)wire->side));

@@ -144,8 +144,7 @@ static enum cl_status read_memory(const cJSON *node, const struct schema_key *ke
     return refuse_value(place, key, node, key->right);
 }
 
-static enum cl_status read_text(const cJSON *node, const struct schema_key *key, char *value,
-                                const struct place *place)
+static enum cl_status read_text(const cJSON *node, const struct schema_key *key, char *value, const struct place *place)
 {
     if (!cJSON_IsString(node) || strlen(node->valuestring) < key->min)
         return refuse_value(place, key, node, key->right);
@@ -161,8 +160,8 @@ static enum cl_status read_text(const cJSON *node, const struct schema_key *key,
 /* A path for what lies below `key`; `index` CONFIG_NO_VALUE: it is no list. */
 static void go_down(struct place *down, const struct place *place, const char *key, uint32_t index)
 {
-    int length = snprintf(down->path, sizeof(down->path), "%.120s%s%s", place->path,
-                          place->path[0] != '\0' ? "." : "", key);
+    int length =
+        snprintf(down->path, sizeof(down->path), "%.120s%s%s", place->path, place->path[0] != '\0' ? "." : "", key);
 
     down->error = place->error;
     if (index != CONFIG_NO_VALUE && length > 0 && (size_t)length < sizeof(down->path))
@@ -257,7 +256,7 @@ static enum cl_status refuse_unknown(const struct schema_table *table, const str
 static enum cl_status read_table(const cJSON *node, const struct schema_table *table, void *target,
                                  const struct place *place)
 {
-    bool seen[KEYS_MAX] = {false};
+    bool seen[KEYS_MAX] = { false };
     const cJSON *child;
     size_t i;
 
@@ -285,7 +284,7 @@ static enum cl_status read_table(const cJSON *node, const struct schema_table *t
 
 enum cl_status config_read(const char *json, size_t length, struct config *config, struct config_error *error)
 {
-    struct place root = {.path = "", .error = error};
+    struct place root = { .path = "", .error = error };
     cJSON *tree = cJSON_ParseWithLength(json, length);
     enum cl_status status;
 

@@ -47,8 +47,8 @@ struct config_network {
 
 struct config_nic {
     char network[CONFIG_NAME_MAX];
-    uint32_t network_index; /* into config.network */
-    uint8_t mac[6];         /* all zero in the file: made up out of VM and NIC number */
+    uint32_t network_index;   /* into config.network */
+    uint8_t mac[6];           /* all zero in the file: made up out of VM and NIC number */
     struct config_address ip; /* not given: the network's next free address, if it has a subnet */
 };
 
@@ -62,8 +62,8 @@ struct config_vm {
     uint64_t memory_bytes;
     uint32_t vcpus;
     uint32_t weight;
-    uint32_t console;    /* enum config_console */
-    uint32_t debug_exit; /* the value that a good end writes; CONFIG_NO_VALUE: not expected */
+    uint32_t console;                          /* enum config_console */
+    uint32_t debug_exit;                       /* the value that a good end writes; CONFIG_NO_VALUE: not expected */
     uint32_t on_poweroff, on_reboot, on_crash; /* enum config_action */
     bool autostart;
     uint32_t nic_count, disk_count;

@@ -34,8 +34,10 @@ static enum cl_status check_networks(struct config *config, struct config_error 
         if (network->subnet.address == 0 && network->subnet.prefix == CONFIG_NO_VALUE)
             continue;
         if (network->subnet.prefix == CONFIG_NO_VALUE || network->subnet.prefix > 30)
-            return refuse(error, "network[%u].subnet: found no usable prefix; right would be a network such as "
-                                 "\"10.0.0.0/24\", with a prefix from /0 to /30", i);
+            return refuse(error,
+                          "network[%u].subnet: found no usable prefix; right would be a network such as "
+                          "\"10.0.0.0/24\", with a prefix from /0 to /30",
+                          i);
         if ((network->subnet.address & ~mask_of(&network->subnet)) != 0)
             return refuse(error, "network[%u].subnet: bits behind the prefix are set; right would be %u.%u.%u.%u/%u", i,
                           (network->subnet.address & mask_of(&network->subnet)) >> 24,
@@ -68,18 +70,22 @@ static enum cl_status check_nic(struct config *config, uint32_t vm, uint32_t num
             break;
     }
     if (nic->network_index == config->network_count)
-        return refuse(error, "vm[%u].nics[%u].network: found \"%s\"; right would be the name of one of the %u [[network]] "
-                             "tables", vm, number, nic->network, config->network_count);
+        return refuse(error,
+                      "vm[%u].nics[%u].network: found \"%s\"; right would be the name of one of the %u [[network]] "
+                      "tables",
+                      vm, number, nic->network, config->network_count);
     /* locally administered, and the same on every boot */
     if (memcmp(nic->mac, no_mac, 6) == 0)
-        memcpy(nic->mac, ((const uint8_t[6]){0x02, 0xc1, 0x01, 0x50, (uint8_t)(vm + 1), (uint8_t)number}), 6);
+        memcpy(nic->mac, ((const uint8_t[6]){ 0x02, 0xc1, 0x01, 0x50, (uint8_t)(vm + 1), (uint8_t)number }), 6);
 
     if (!has_address(nic))
         return CL_OK;
     network = &config->network[nic->network_index];
     if (!has_subnet(network) && nic->ip.prefix == CONFIG_NO_VALUE)
-        return refuse(error, "vm[%u].nics[%u].ip: network \"%s\" has no subnet; right would be the address with its "
-                             "prefix, such as \"10.0.0.1/24\"", vm, number, network->name);
+        return refuse(error,
+                      "vm[%u].nics[%u].ip: network \"%s\" has no subnet; right would be the address with its "
+                      "prefix, such as \"10.0.0.1/24\"",
+                      vm, number, network->name);
     if (nic->ip.prefix == CONFIG_NO_VALUE)
         nic->ip.prefix = network->subnet.prefix;
     mask = mask_of(&nic->ip);
@@ -118,7 +124,7 @@ static enum cl_status give_addresses(struct config *config, struct config_error 
                 address++;
             if (address == last)
                 return refuse(error, "vm[%u].nics[%u]: network \"%s\" has no address left", i, j, network->name);
-            nic->ip = (struct config_address){address, network->subnet.prefix};
+            nic->ip = (struct config_address){ address, network->subnet.prefix };
         }
     }
     return CL_OK;
@@ -155,8 +161,8 @@ static enum cl_status check_vm(struct config *config, uint32_t number, struct co
             return refuse(error, "vm[%u].name: \"%s\" is vm[%u]'s name already", number, vm->name, j);
     }
     if (vm->vcpus > 1)
-        return refuse(error, "vm[%u].vcpus: found %u; right would be 1, guests with several CPUs are not there yet", number,
-                      vm->vcpus);
+        return refuse(error, "vm[%u].vcpus: found %u; right would be 1, guests with several CPUs are not there yet",
+                      number, vm->vcpus);
     if (vm->disk_image[0] != '\0') {
         if (vm->disk_count > 0)
             return refuse(error, "vm[%u].disk: `disks` is given too; right would be one of the two", number);
@@ -166,12 +172,16 @@ static enum cl_status check_vm(struct config *config, uint32_t number, struct co
     }
     for (uint32_t j = 0; j < vm->disk_count; j++) {
         if (!vm->disk[j].readonly)
-            return refuse(error, "vm[%u].disks[%u].readonly: found false; right would be true, disks that can be written "
-                                 "are not there yet", number, j);
+            return refuse(error,
+                          "vm[%u].disks[%u].readonly: found false; right would be true, disks that can be written "
+                          "are not there yet",
+                          number, j);
     }
     if (vm->initrd[0] != '\0' && vm->module[0] != '\0')
-        return refuse(error, "vm[%u].module: `initrd` is given too; right would be `initrd` for Linux or `module` for a "
-                             "multiboot kernel", number);
+        return refuse(error,
+                      "vm[%u].module: `initrd` is given too; right would be `initrd` for Linux or `module` for a "
+                      "multiboot kernel",
+                      number);
     for (uint32_t j = 0; j < vm->nic_count; j++)
         TRY(check_nic(config, number, j, error));
     return CL_OK;
@@ -245,7 +255,7 @@ enum cl_status config_command_line(const struct config *config, uint32_t vm, cha
 {
     const struct config_vm *self = &config->vm[vm];
     const struct config_nic *nic = &self->nic[0];
-    struct text out = {text, size, false};
+    struct text out = { text, size, false };
 
     append(&out, "%s", self->cmdline);
     if (self->nic_count > 0 || self->initrd[0] != '\0')

@@ -35,12 +35,12 @@ struct schema_key {
     const char *name;
     enum schema_kind kind;
     bool required;
-    size_t offset; /* of the value in the table's structure */
-    size_t size;   /* of a text with its NUL, or of one structure of a list */
-    uint64_t min, max; /* numbers and sizes; max also: structures that a list has room for */
-    const char *right; /* what would be right, for the message */
-    const char *const *choices;             /* ends with NULL */
-    const struct schema_refusal *refusals;  /* of choices; ends with a NULL word; may be NULL */
+    size_t offset;                         /* of the value in the table's structure */
+    size_t size;                           /* of a text with its NUL, or of one structure of a list */
+    uint64_t min, max;                     /* numbers and sizes; max also: structures that a list has room for */
+    const char *right;                     /* what would be right, for the message */
+    const char *const *choices;            /* ends with NULL */
+    const struct schema_refusal *refusals; /* of choices; ends with a NULL word; may be NULL */
     const struct schema_table *table;
     const void *defaults; /* of each structure of a list */
     size_t count_offset;

@@ -11,28 +11,29 @@
 #define COMMANDS_MAX 32
 
 const struct command command_list[] = {
-    {"help", COMMAND_HELP, COMMAND_TAKES_NOTHING, 0, "help", "this list"},
-    {"list", COMMAND_ASK, COMMAND_TAKES_NOTHING, OPERATOR_LIST, "list", "all VMs and their states"},
-    {"info", COMMAND_ASK, COMMAND_MAY_TAKE_VM, OPERATOR_INFO, "info [NAME]", "about a VM, or about this machine"},
-    {"console", COMMAND_CONSOLE, COMMAND_TAKES_VM, 0, "console NAME", "a VM's console; Ctrl-] leads back"},
-    {"log", COMMAND_LOG, COMMAND_TAKES_COUNT, 0, "log [LINES]", "the latest lines of the log"},
-    {"stats", COMMAND_ASK, COMMAND_MAY_TAKE_VM, OPERATOR_STATISTICS, "stats [NAME|live]",
-     "exits, CPU time and packets; live: again every two seconds until a key is pressed"},
-    {"net", COMMAND_ASK, COMMAND_TAKES_NOTHING, OPERATOR_NETWORK, "net", "the switch's ports and counters"},
-    {"caps", COMMAND_ASK, COMMAND_MAY_TAKE_VM, OPERATOR_CAPS, "caps [NAME]", "who can do what: the capability graph"},
-    {"start", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_START, "start NAME", "start a VM that is off"},
-    {"shutdown", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_SHUTDOWN, "shutdown NAME", "press its power button"},
-    {"reset", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_RESET, "reset NAME", "start it from the beginning at once"},
-    {"destroy", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_DESTROY, "destroy NAME", "pull its plug"},
-    {"suspend", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_SUSPEND, "suspend NAME", "let it stand still"},
-    {"resume", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_RESUME, "resume NAME", "let it go on"},
-    {"kill-vmm", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_KILL_VMM, "kill-vmm NAME",
-     "stop its VMM as a crash would (to see what survives)"},
-    {"clear", COMMAND_CLEAR, COMMAND_TAKES_NOTHING, 0, "clear", "an empty screen"},
-    {"headless", COMMAND_HEADLESS, COMMAND_TAKES_NOTHING, OPERATOR_HEADLESS, "headless",
-     "no prompt any more: all VMs' lines, and power-off when all have stopped"},
-    {"poweroff", COMMAND_ASK, COMMAND_TAKES_NOTHING, OPERATOR_POWER_OFF, "poweroff", "stop all VMs, switch off"},
-    {"reboot", COMMAND_ASK, COMMAND_TAKES_NOTHING, OPERATOR_REBOOT, "reboot", "stop all VMs, start the machine again"},
+    { "help", COMMAND_HELP, COMMAND_TAKES_NOTHING, 0, "help", "this list" },
+    { "list", COMMAND_ASK, COMMAND_TAKES_NOTHING, OPERATOR_LIST, "list", "all VMs and their states" },
+    { "info", COMMAND_ASK, COMMAND_MAY_TAKE_VM, OPERATOR_INFO, "info [NAME]", "about a VM, or about this machine" },
+    { "console", COMMAND_CONSOLE, COMMAND_TAKES_VM, 0, "console NAME", "a VM's console; Ctrl-] leads back" },
+    { "log", COMMAND_LOG, COMMAND_TAKES_COUNT, 0, "log [LINES]", "the latest lines of the log" },
+    { "stats", COMMAND_ASK, COMMAND_MAY_TAKE_VM, OPERATOR_STATISTICS, "stats [NAME|live]",
+      "exits, CPU time and packets; live: again every two seconds until a key is pressed" },
+    { "net", COMMAND_ASK, COMMAND_TAKES_NOTHING, OPERATOR_NETWORK, "net", "the switch's ports and counters" },
+    { "caps", COMMAND_ASK, COMMAND_MAY_TAKE_VM, OPERATOR_CAPS, "caps [NAME]", "who can do what: the capability graph" },
+    { "start", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_START, "start NAME", "start a VM that is off" },
+    { "shutdown", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_SHUTDOWN, "shutdown NAME", "press its power button" },
+    { "reset", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_RESET, "reset NAME", "start it from the beginning at once" },
+    { "destroy", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_DESTROY, "destroy NAME", "pull its plug" },
+    { "suspend", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_SUSPEND, "suspend NAME", "let it stand still" },
+    { "resume", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_RESUME, "resume NAME", "let it go on" },
+    { "kill-vmm", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_KILL_VMM, "kill-vmm NAME",
+      "stop its VMM as a crash would (to see what survives)" },
+    { "clear", COMMAND_CLEAR, COMMAND_TAKES_NOTHING, 0, "clear", "an empty screen" },
+    { "headless", COMMAND_HEADLESS, COMMAND_TAKES_NOTHING, OPERATOR_HEADLESS, "headless",
+      "no prompt any more: all VMs' lines, and power-off when all have stopped" },
+    { "poweroff", COMMAND_ASK, COMMAND_TAKES_NOTHING, OPERATOR_POWER_OFF, "poweroff", "stop all VMs, switch off" },
+    { "reboot", COMMAND_ASK, COMMAND_TAKES_NOTHING, OPERATOR_REBOOT, "reboot",
+      "stop all VMs, start the machine again" },
 };
 const size_t command_count = sizeof(command_list) / sizeof(command_list[0]);
 
@@ -98,7 +99,7 @@ static void check_argument(const struct command *command, const char *const *vms
 
 void command_parse(const char *line, const char *const *vms, size_t vm_count, struct command_line *parsed)
 {
-    char words[3][64] = {"", "", ""};
+    char words[3][64] = { "", "", "" };
     const struct command *command;
     int count = sscanf(line, "%63s %63s %63s", words[0], words[1], words[2]);
 

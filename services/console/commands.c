@@ -29,7 +29,7 @@ static size_t vm_names(void)
 
 void commands_ask(uint32_t verb, const char *vm)
 {
-    struct operator_request request = {.value = 0};
+    struct operator_request request = { .value = 0 };
     enum cl_status status;
 
     snprintf(request.vm, sizeof(request.vm), "%s", vm);

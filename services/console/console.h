@@ -19,17 +19,17 @@ struct console {
     struct link control;
     struct editor editor;
     uint32_t events;
-    uint32_t system;   /* slot: the log */
+    uint32_t system; /* slot: the log */
     bool headless;
     bool has_prompt;   /* the prompt is on the screen: whatever else is printed goes above it */
     uint32_t attached; /* VM whose console the operator has; CONSOLE_NOBODY: the prompt */
     uint32_t verb;     /* of the latest request */
     uint32_t cookie;   /* of the request that is being answered; 0: none */
     uint64_t answer_deadline_ns;
-    bool quiet;        /* its answer is not printed: the list of VMs at the beginning */
-    bool live;         /* `stats live`: ask again */
+    bool quiet; /* its answer is not printed: the list of VMs at the beginning */
+    bool live;  /* `stats live`: ask again */
     uint64_t live_ns;
-    uint32_t reports;  /* printed for this request so far */
+    uint32_t reports; /* printed for this request so far */
     uint64_t log_position;
     bool ending;       /* the last line was printed */
     uint32_t vm_count; /* names of VMs, by their numbers */

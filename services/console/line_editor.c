@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KEY_CTRL(letter) ((letter) & 0x1f)
+#define KEY_CTRL(letter) ((letter)&0x1f)
 #define KEY_ESCAPE 0x1b
 #define KEY_DELETE 0x7f
 #define CLEAR_TO_END "\x1b[K"
@@ -63,8 +63,7 @@ static void insert(struct editor *editor, const char *text, size_t length, struc
 {
     if (length > EDITOR_LINE_MAX - editor->length)
         return; /* full: nothing happens */
-    memmove(editor->text + editor->cursor + length, editor->text + editor->cursor,
-            editor->length - editor->cursor + 1);
+    memmove(editor->text + editor->cursor + length, editor->text + editor->cursor, editor->length - editor->cursor + 1);
     memcpy(editor->text + editor->cursor, text, length);
     editor->length += length;
     editor->cursor += length;
@@ -124,8 +123,7 @@ static void recall(struct editor *editor, unsigned back, struct editor_output *o
     if (editor->recalled == 0)
         memcpy(editor->typed, editor->text, editor->length + 1);
     editor->recalled = back;
-    set_text(editor, back == 0 ? editor->typed
-                               : editor->history[(editor->history_count - back) % EDITOR_HISTORY_MAX]);
+    set_text(editor, back == 0 ? editor->typed : editor->history[(editor->history_count - back) % EDITOR_HISTORY_MAX]);
     editor_redraw(editor, out);
 }
 
@@ -289,8 +287,8 @@ static bool begins_with(const char *text, const char *start, size_t length)
     return strncmp(text, start, length) == 0;
 }
 
-static void list_candidates(const struct editor *editor, const char *const *candidates, size_t count,
-                            const char *start, size_t length, struct editor_output *out)
+static void list_candidates(const struct editor *editor, const char *const *candidates, size_t count, const char *start,
+                            size_t length, struct editor_output *out)
 {
     put_text(out, "\r\n");
     for (size_t i = 0; i < count; i++) {

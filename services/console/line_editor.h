@@ -29,10 +29,10 @@ struct editor {
     size_t length, cursor;
     char history[EDITOR_HISTORY_MAX][EDITOR_LINE_MAX + 1]; /* a ring */
     unsigned history_count;                                /* of all lines ever remembered */
-    unsigned recalled;   /* lines back from the newest; 0: the one that is being typed */
+    unsigned recalled;               /* lines back from the newest; 0: the one that is being typed */
     char typed[EDITOR_LINE_MAX + 1]; /* what was there before recalling began */
-    uint8_t escape;      /* 1: after ESC, 2: after ESC [ or ESC O */
-    unsigned parameter;  /* the number in an escape sequence */
+    uint8_t escape;                  /* 1: after ESC, 2: after ESC [ or ESC O */
+    unsigned parameter;              /* the number in an escape sequence */
 };
 
 void editor_init(struct editor *editor, const char *prompt);

@@ -14,12 +14,12 @@
 #include "services/console/console.h"
 #include "services/console/uart.h"
 
-#define POLL_NS (UINT64_C(10) * 1000 * 1000)       /* without the serial port's interrupt */
-#define LOG_POLL_NS (UINT64_C(200) * 1000 * 1000)  /* headless: the log rings no bell */
+#define POLL_NS (UINT64_C(10) * 1000 * 1000)      /* without the serial port's interrupt */
+#define LOG_POLL_NS (UINT64_C(200) * 1000 * 1000) /* headless: the log rings no bell */
 #define INPUT_MAX 256u
 #define COOKIE_VM_NAMES UINT32_MAX
 
-struct console console = {.attached = CONSOLE_NOBODY};
+struct console console = { .attached = CONSOLE_NOBODY };
 
 static uint8_t input[INPUT_MAX]; /* typed ahead while an answer is awaited */
 static size_t input_count;
@@ -80,7 +80,7 @@ static bool wants_prompt(void)
 
 void console_prompt(void)
 {
-    struct editor_output out = {0};
+    struct editor_output out = { 0 };
 
     if (!wants_prompt() || console.has_prompt)
         return;
@@ -93,7 +93,7 @@ void console_prompt(void)
 
 static void edit(uint8_t byte)
 {
-    struct editor_output out = {0};
+    struct editor_output out = { 0 };
     enum editor_event event = editor_key(&console.editor, byte, &out);
 
     if (event == EDITOR_COMPLETE)
@@ -109,20 +109,32 @@ static void edit(uint8_t byte)
     }
 }
 
-static void typed(uint8_t byte)
+/* Everything up to the escape goes to the guest at once: its ring counts messages, not bytes. */
+static size_t type_to_guest(const uint8_t *bytes, size_t count)
+{
+    const uint8_t *escape = memchr(bytes, CONSOLE_ESCAPE, count);
+    size_t length = escape == NULL ? count : (size_t)(escape - bytes);
+
+    if (length == 0) {
+        streams_leave();
+        return 1;
+    }
+    streams_type(bytes, length);
+    return length;
+}
+
+/* Use the first of `count` typed bytes, or more; returns how many. */
+static size_t typed(const uint8_t *bytes, size_t count)
 {
     if (console.headless)
-        return;
-    if (console.live) {
+        return count;
+    if (console.live)
         console.live = false;
-        return;
-    }
-    if (console.attached == CONSOLE_NOBODY)
-        edit(byte);
-    else if (byte == CONSOLE_ESCAPE)
-        streams_leave();
+    else if (console.attached == CONSOLE_NOBODY)
+        edit(bytes[0]);
     else
-        streams_type(&byte, 1);
+        return type_to_guest(bytes, count);
+    return 1;
 }
 
 static void take_input(void)
@@ -134,7 +146,7 @@ static void take_input(void)
     uart_acknowledge();
     while (used < input_count && (console.cookie == 0 || console.attached != CONSOLE_NOBODY || console.live)) {
         console_prompt();
-        typed(input[used++]);
+        used += typed(input + used, input_count - used);
     }
     input_count -= used;
     memmove(input, input + used, input_count);
@@ -161,7 +173,7 @@ static void answered(const struct operator_done *message)
 
 static void last_line(const struct operator_text *message)
 {
-    const struct operator_request drained = {.value = 0};
+    const struct operator_request drained = { .value = 0 };
 
     if (console.headless)
         log_print_new();
@@ -185,7 +197,7 @@ static void learn_name(const struct operator_vm *vm)
 
 static void drop_stream(uint32_t number)
 {
-    const struct operator_request dropped = {.value = number};
+    const struct operator_request dropped = { .value = number };
 
     streams_detach(number);
     (void)!link_send(&console.control, OPERATOR_STREAM_DROPPED, 0, &dropped, sizeof(dropped));
@@ -258,7 +270,7 @@ static uint64_t sleep_until(bool has_irq)
 
 static void begin(const struct console_start *start)
 {
-    const struct operator_request request = {.value = 0};
+    const struct operator_request request = { .value = 0 };
     char prompt[EDITOR_PROMPT_MAX];
 
     console.headless = start->headless != 0;

@@ -15,7 +15,7 @@
 
 static const char *state_name(uint32_t state)
 {
-    static const char *const names[] = {"off", "starting", "running", "paused", "crashed", "stopping"};
+    static const char *const names[] = { "off", "starting", "running", "paused", "crashed", "stopping" };
 
     return state < OPERATOR_STATE_COUNT ? names[state] : "unknown";
 }
@@ -34,7 +34,8 @@ static void print_vm(const struct operator_vm *vm)
         console_print("%-16s %-9s %8s %5s %10s %10s\n", "NAME", "STATE", "MEMORY", "CPUS", "CPU TIME", "UP");
     console_print("%-16s %-9s %5" PRIu64 " MiB %4" PRIu32 " %7" PRIu64 ".%02" PRIu64 " s %8" PRIu64 " s%s%s\n",
                   vm->name, state_name(vm->state), vm->ram_bytes / MIB, vm->vcpus, cpu_ms(vm->cpu_tsc) / 1000,
-                  cpu_ms(vm->cpu_tsc) % 1000 / 10, vm->running_ns / SECOND_NS, vm->last[0] != '\0' ? "  " : "", vm->last);
+                  cpu_ms(vm->cpu_tsc) % 1000 / 10, vm->running_ns / SECOND_NS, vm->last[0] != '\0' ? "  " : "",
+                  vm->last);
 }
 
 /* The details of `info NAME` follow the line of the VM. */
@@ -51,20 +52,26 @@ static void print_host(const struct operator_host *host)
 {
     console_print("%s: up %" PRIu64 " s, %" PRIu32 " CPUs, %" PRIu32 " VMs\n", host->hostname, host->up_ns / SECOND_NS,
                   host->cpus, host->vms);
-    console_print("memory       %" PRIu64 " of %" PRIu64 " MiB free\n", host->memory_free / MIB,
-                  host->memory_total / MIB);
+    console_print("memory       %" PRIu64 " of %" PRIu64 " MiB free (%" PRIu64 " KiB)\n", host->memory_free / MIB,
+                  host->memory_total / MIB, host->memory_free / KIB);
     console_print("kernel pool  %" PRIu64 " of %" PRIu64 " KiB free\n", host->pool_free / KIB, host->pool_total / KIB);
 }
 
 static void print_statistics(const struct operator_statistics *s)
 {
     static const char *const exits[CONTROL_EXITS_MAX] = {
-        [VCPU_EXIT_NOTIFICATION] = "notification", [VCPU_EXIT_IO] = "io",
-        [VCPU_EXIT_MEMORY] = "memory",             [VCPU_EXIT_DECODE] = "decode",
-        [VCPU_EXIT_MSR] = "msr",                   [VCPU_EXIT_HYPERCALL] = "hypercall",
-        [VCPU_EXIT_INIT] = "init",                 [VCPU_EXIT_SIPI] = "sipi",
-        [VCPU_EXIT_EXTINT] = "extint",             [VCPU_EXIT_TRIPLE_FAULT] = "triple-fault",
-        [VCPU_EXIT_TASK_SWITCH] = "task-switch",   [VCPU_EXIT_INVALID_STATE] = "invalid-state",
+        [VCPU_EXIT_NOTIFICATION] = "notification",
+        [VCPU_EXIT_IO] = "io",
+        [VCPU_EXIT_MEMORY] = "memory",
+        [VCPU_EXIT_DECODE] = "decode",
+        [VCPU_EXIT_MSR] = "msr",
+        [VCPU_EXIT_HYPERCALL] = "hypercall",
+        [VCPU_EXIT_INIT] = "init",
+        [VCPU_EXIT_SIPI] = "sipi",
+        [VCPU_EXIT_EXTINT] = "extint",
+        [VCPU_EXIT_TRIPLE_FAULT] = "triple-fault",
+        [VCPU_EXIT_TASK_SWITCH] = "task-switch",
+        [VCPU_EXIT_INVALID_STATE] = "invalid-state",
     };
     const struct control_statistics *v = &s->vm;
 
@@ -79,8 +86,8 @@ static void print_statistics(const struct operator_statistics *s)
                   v->exits_to_vmm);
     console_print("  cpuid %" PRIu64 "  msr %" PRIu64 "  hlt %" PRIu64 "  doorbell %" PRIu64 "  hypercall %" PRIu64
                   "  interrupt %" PRIu64 "  memory %" PRIu64 "  io %" PRIu64 "\n",
-                  v->count_cpuid, v->count_msr, v->count_hlt, v->count_doorbell, v->count_hypercall,
-                  v->count_interrupt, v->count_memory, v->count_io);
+                  v->count_cpuid, v->count_msr, v->count_hlt, v->count_doorbell, v->count_hypercall, v->count_interrupt,
+                  v->count_memory, v->count_io);
     console_print("  to the VMM:");
     for (unsigned i = 0; i < CONTROL_EXITS_MAX; i++) {
         if (v->exits[i] != 0)
@@ -104,19 +111,19 @@ static void print_port(const struct operator_port *port)
     if (console.reports == 0)
         console_print("%-5s%-14s%-14s%-18s%10s%13s%10s%13s  %s\n", "PORT", "VM", "NETWORK", "ADDRESS", "IN", "BYTES",
                       "OUT", "BYTES", "DROPPED: SIZE FORGED FULL  FLOODED");
-    console_print("%-5" PRIu32 "%-14s%-14s%02x:%02x:%02x:%02x:%02x:%02x%11" PRIu64 "%13" PRIu64 "%10" PRIu64 "%13" PRIu64
-                  "  %13" PRIu64 " %6" PRIu64 " %4" PRIu64 "  %7" PRIu64 "\n",
+    console_print("%-5" PRIu32 "%-14s%-14s%02x:%02x:%02x:%02x:%02x:%02x%11" PRIu64 "%13" PRIu64 "%10" PRIu64
+                  "%13" PRIu64 "  %13" PRIu64 " %6" PRIu64 " %4" PRIu64 "  %7" PRIu64 "\n",
                   c->port, port->vm, port->network, m[0], m[1], m[2], m[3], m[4], m[5], c->in_frames, c->in_bytes,
                   c->out_frames, c->out_bytes, c->dropped_size, c->dropped_spoofed, c->dropped_full, c->flooded);
 }
 
 static void print_cap(const struct operator_cap *cap)
 {
-    static const char *const types[OBJECT_TYPE_COUNT] = {
-        "none", "account", "domain", "thread", "memory", "notification", "vm", "vcpu", "irq", "ports", "system", "irqs",
-        "doorbell"};
-    static const char *const rights[] = {"read",  "write", "execute", "signal", "wait",
-                                         "configure", "map", "charge", "copy", "destroy"};
+    static const char *const types[OBJECT_TYPE_COUNT] = { "none",         "account", "domain",  "thread", "memory",
+                                                          "notification", "vm",      "vcpu",    "irq",    "ports",
+                                                          "system",       "irqs",    "doorbell" };
+    static const char *const rights[] = { "read",      "write", "execute", "signal", "wait",
+                                          "configure", "map",   "charge",  "copy",   "destroy" };
     char text[100] = "";
 
     for (unsigned i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {

@@ -14,6 +14,7 @@
 struct stream {
     struct link link;
     struct scrollback *scrollback; /* stays when the VM ends */
+    uint64_t start;                /* position in it where the VM was started last */
     struct line_filter filter;     /* headless */
 };
 
@@ -47,6 +48,8 @@ void streams_attach(const struct operator_stream *stream)
         streams[number].scrollback = calloc(1, sizeof(struct scrollback));
     if (streams[number].scrollback == NULL || link_open(&streams[number].link, &stream->wire) != CL_OK)
         console_print("%s: its console cannot be shown\n", console.vm_name[number]);
+    else
+        streams[number].start = streams[number].scrollback->written;
 }
 
 static void receive(uint32_t number, unsigned messages)
@@ -106,6 +109,8 @@ void streams_enter(uint32_t number)
     console_print("Connected to %s. Escape character is ^] (Ctrl-]).\n", console.vm_name[number]);
     if (kept != NULL) {
         position = scrollback_recent(kept, RECENT_BYTES);
+        if (streams[number].link.open && position < streams[number].start)
+            position = streams[number].start; /* what it said in its earlier life would mislead */
         while ((length = scrollback_read(kept, &position, bytes, sizeof(bytes))) > 0)
             console_write_raw(bytes, length);
     }

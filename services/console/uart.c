@@ -2,6 +2,7 @@
 /* uart.c: 16550 with FIFOs, transmit by polling, receive by interrupt. */
 #include "services/console/uart.h"
 
+#include "lib/runtime.h"
 #include "lib/syscall.h"
 
 enum uart_register { UART_DATA = 0, UART_IER = 1, UART_FCR = 2, UART_MCR = 4, UART_LSR = 5 };
@@ -13,7 +14,8 @@ enum uart_register { UART_DATA = 0, UART_IER = 1, UART_FCR = 2, UART_MCR = 4, UA
 #define LSR_HOLDING_EMPTY 0x20
 #define LSR_ALL_EMPTY 0x40
 #define FIFO_BYTES 16
-#define WAITS_MAX 200000u /* of a status read each: more than 16 bytes take at 9600 baud */
+#define WAIT_NS (UINT64_C(2) * 1000 * 1000 * 1000) /* a cable that holds us up for longer is not read by anybody */
+#define READS_PER_LOOK 256u                        /* at the clock, between yields */
 
 static uint16_t base;
 static uint32_t irq_slot;
@@ -31,14 +33,22 @@ static uint8_t in(enum uart_register reg)
     return value;
 }
 
+/* Once it has waited in vain it does not wait again until the port moves: a stuck port must not stop the console. */
 static bool wait_for(uint8_t bits)
 {
-    for (unsigned i = 0; i < WAITS_MAX; i++) {
-        if ((in(UART_LSR) & bits) != 0)
-            return true;
-        if (i % 1024 == 1023)
-            cl_yield();
-    }
+    static bool stuck;
+    uint64_t until = stuck ? 0 : cl_monotonic_ns() + WAIT_NS;
+
+    do {
+        for (unsigned i = 0; i < READS_PER_LOOK; i++) {
+            if ((in(UART_LSR)&bits) != 0) {
+                stuck = false;
+                return true;
+            }
+        }
+        cl_yield();
+    } while (cl_monotonic_ns() < until);
+    stuck = true;
     return false;
 }
 
@@ -53,7 +63,7 @@ void uart_begin(uint16_t port, uint32_t irq)
 
 bool uart_get(uint8_t *byte)
 {
-    if ((in(UART_LSR) & LSR_DATA_READY) == 0)
+    if ((in(UART_LSR)&LSR_DATA_READY) == 0)
         return false;
     *byte = in(UART_DATA);
     return true;

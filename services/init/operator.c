@@ -28,7 +28,7 @@ static struct {
  * for ever. */
 static void reply(uint32_t kind, uint32_t cookie, const void *message, uint32_t length)
 {
-    const struct timespec pause = {.tv_nsec = SEND_PAUSE_NS};
+    const struct timespec pause = { .tv_nsec = SEND_PAUSE_NS };
 
     for (unsigned i = 0; i < SEND_TRIES; i++) {
         if (link_send(services_console(), kind, cookie, message, length) != CL_BUSY)
@@ -39,7 +39,7 @@ static void reply(uint32_t kind, uint32_t cookie, const void *message, uint32_t 
 
 static void done(uint32_t cookie, enum cl_status status, const char *text)
 {
-    struct operator_done message = {.status = status};
+    struct operator_done message = { .status = status };
 
     snprintf(message.text, sizeof(message.text), "%s", text);
     reply(OPERATOR_DONE, cookie, &message, sizeof(message));
@@ -47,12 +47,12 @@ static void done(uint32_t cookie, enum cl_status status, const char *text)
 
 static void describe(const struct vm *vm, struct operator_vm *report)
 {
-    *report = (struct operator_vm){.number = vm->number,
-                                   .state = vm->state,
-                                   .vcpus = vm->config->vcpus,
-                                   .resets = vm->resets,
-                                   .ram_bytes = vm->config->memory_bytes,
-                                   .running_ns = vm->held ? cl_monotonic_ns() - vm->started_ns : 0};
+    *report = (struct operator_vm){ .number = vm->number,
+                                    .state = vm->state,
+                                    .vcpus = vm->config->vcpus,
+                                    .resets = vm->resets,
+                                    .ram_bytes = vm->config->memory_bytes,
+                                    .running_ns = vm->held ? cl_monotonic_ns() - vm->started_ns : 0 };
     snprintf(report->name, sizeof(report->name), "%s", vm->config->name);
     snprintf(report->last, sizeof(report->last), "%s", vm->last);
     report->overhead_bytes = vm_overhead_bytes(vm, &report->cpu_tsc);
@@ -81,7 +81,7 @@ static void detail(uint32_t cookie, const char *what, const char *value)
 
 static const char *action_name(uint32_t action)
 {
-    static const char *const names[] = {"restart", "destroy", "preserve"};
+    static const char *const names[] = { "restart", "destroy", "preserve" };
 
     return action < 3 ? names[action] : "?";
 }
@@ -116,8 +116,7 @@ static void answer_vm_info(uint32_t cookie, const struct vm *vm)
 
 static void answer_host_info(uint32_t cookie)
 {
-    struct operator_host report = {
-        .up_ns = cl_monotonic_ns(), .cpus = cl_info()->cpu_count, .vms = config.vm_count};
+    struct operator_host report = { .up_ns = cl_monotonic_ns(), .cpus = cl_info()->cpu_count, .vms = config.vm_count };
     struct memory_report memory;
 
     snprintf(report.hostname, sizeof(report.hostname), "%s", config.host.hostname);
@@ -145,7 +144,7 @@ static bool statistics_wait(void)
 
 static void send_statistics(const struct vm *vm, const struct control_statistics *numbers)
 {
-    struct operator_statistics report = {.vm = *numbers};
+    struct operator_statistics report = { .vm = *numbers };
 
     snprintf(report.name, sizeof(report.name), "%s", vm->config->name);
     (void)vm_overhead_bytes(vm, &report.cpu_tsc);
@@ -232,10 +231,9 @@ static void report_caps(uint32_t cookie, const char *name, uint32_t domain)
 
     while (cl_info_caps(domain, first, caps, 64, &count) == CL_OK && count > 0) {
         for (uint32_t i = 0; i < count; i++) {
-            struct operator_cap report = {.slot = caps[i].slot,
-                                          .type = caps[i].type,
-                                          .rights = caps[i].rights,
-                                          .identity = caps[i].identity};
+            struct operator_cap report = {
+                .slot = caps[i].slot, .type = caps[i].type, .rights = caps[i].rights, .identity = caps[i].identity
+            };
             snprintf(report.domain, sizeof(report.domain), "%s", name);
             reply(OPERATOR_CAP, cookie, &report, sizeof(report));
         }

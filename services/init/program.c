@@ -116,8 +116,8 @@ static enum cl_status load(struct program *program, const char *member)
         cl_log("%s: %s: %s", program->name, member, elf.refusal);
         return CL_CORRUPT;
     }
-    const struct elf_source source = {INIT_SLOT_IMAGE, file.offset, file.data};
-    const struct elf_target target = {program->domain, program->account, INIT_WINDOW_ADDRESS};
+    const struct elf_source source = { INIT_SLOT_IMAGE, file.offset, file.data };
+    const struct elf_target target = { program->domain, program->account, INIT_WINDOW_ADDRESS };
     TRY(elf_load(&elf, &source, &target, &data_slot));
     if (data_slot != 0 && program->owned_count < PROGRAM_OWNED_MAX)
         program->owned[program->owned_count++] = data_slot;

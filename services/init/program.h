@@ -31,13 +31,13 @@ struct program_limits {
 };
 
 struct program {
-    bool alive;          /* made, and not yet destroyed */
-    unsigned index;      /* whose fault bit it is */
+    bool alive;     /* made, and not yet destroyed */
+    unsigned index; /* whose fault bit it is */
     char name[START_NAME_MAX];
-    uint32_t account;    /* slots in init's own table */
+    uint32_t account; /* slots in init's own table */
     uint32_t domain;
     uint32_t thread;
-    uint32_t events;     /* the program's notification; not its own: it outlives the program */
+    uint32_t events; /* the program's notification; not its own: it outlives the program */
     uint32_t owned[PROGRAM_OWNED_MAX];
     uint32_t owned_count;
     uint32_t next_slot;    /* in the program's table */

@@ -30,7 +30,7 @@
 
 struct service {
     struct program program;
-    uint32_t events; /* outlives the program: peers keep their capabilities */
+    uint32_t events;  /* outlives the program: peers keep their capabilities */
     uint32_t account; /* of the cable, outlives it too */
     struct cable cable;
     struct link link;
@@ -47,7 +47,7 @@ static struct {
 } kept[KEPT_MAX];
 static uint32_t kept_count;
 
-static const struct program_limits limits = {1 * MIB, 4 * MIB, SERVICE_WEIGHT};
+static const struct program_limits limits = { 1 * MIB, 4 * MIB, SERVICE_WEIGHT };
 
 struct link *services_console(void)
 {
@@ -92,7 +92,7 @@ static enum cl_status give_uart(struct program *program)
 
 static enum cl_status start_console(void)
 {
-    struct console_start setup = {.headless = config.host.headless, .uart_port = UART_PORT};
+    struct console_start setup = { .headless = config.host.headless, .uart_port = UART_PORT };
 
     TRY(make_events(&console));
     TRY(cable_create(INIT_SLOT_ACCOUNT, OPERATOR_RING_ENTRIES, OPERATOR_MESSAGE_MAX, sizeof(struct operator_request),
@@ -121,15 +121,15 @@ enum cl_status services_give_console(struct vm *vm)
 
 static void attach_stream(struct vm *vm)
 {
-    struct operator_stream stream = {.number = vm->number};
+    struct operator_stream stream = { .number = vm->number };
     enum cl_status status;
 
     if (!console.program.alive)
         return;
     snprintf(stream.vm, sizeof(stream.vm), "%s", vm->config->name);
-    status = cable_give_late(&vm->console_cable, &console.program, vm->number, CHANNEL_SIDE_B,
-                             CONSOLE_EVENT_STREAM(vm->number), vm->events, UINT64_C(1) << VMM_EVENT_CONSOLE,
-                             &stream.wire);
+    status =
+        cable_give_late(&vm->console_cable, &console.program, vm->number, CHANNEL_SIDE_B,
+                        CONSOLE_EVENT_STREAM(vm->number), vm->events, UINT64_C(1) << VMM_EVENT_CONSOLE, &stream.wire);
     if (status == CL_OK) {
         status = link_send(&console.link, OPERATOR_STREAM_ATTACH, 0, &stream, sizeof(stream));
         if (status != CL_OK)
@@ -172,7 +172,7 @@ static bool await_console(uint32_t verb, uint32_t value, uint64_t delay_ns)
 
 static void detach_stream(struct vm *vm)
 {
-    struct operator_stream stream = {.number = vm->number};
+    struct operator_stream stream = { .number = vm->number };
 
     if (!vm->stream_attached)
         return;
@@ -242,7 +242,7 @@ void services_restart_console(void)
 
 static enum cl_status start_switch(void)
 {
-    struct switch_start setup = {{0}};
+    struct switch_start setup = { { 0 } };
 
     TRY(make_events(&network));
     TRY(cable_create(INIT_SLOT_ACCOUNT, SWITCH_RING_ENTRIES, SWITCH_MESSAGE_MAX, SWITCH_MESSAGE_MAX, &network.cable));
@@ -326,7 +326,7 @@ enum cl_status services_give_switch(struct vm *vm)
 static void attach_port(struct vm *vm, uint32_t card)
 {
     const struct config_nic *nic = &vm->config->nic[card];
-    struct switch_attach attach = {.port = vm->port[card], .network = nic->network_index};
+    struct switch_attach attach = { .port = vm->port[card], .network = nic->network_index };
     enum cl_status status;
 
     memcpy(attach.mac, nic->mac, sizeof(attach.mac));
@@ -344,7 +344,7 @@ static void attach_port(struct vm *vm, uint32_t card)
 
 static void detach_port(struct vm *vm, uint32_t card)
 {
-    const struct switch_port port = {vm->port[card]};
+    const struct switch_port port = { vm->port[card] };
 
     if (port.port == SWITCH_PORTS_MAX)
         return;
@@ -359,7 +359,7 @@ static void detach_port(struct vm *vm, uint32_t card)
 
 enum cl_status services_port_counters(uint32_t port, struct switch_counters *counters)
 {
-    const struct switch_port message = {port};
+    const struct switch_port message = { port };
 
     return ask_switch(SWITCH_COUNTERS, &message, sizeof(message), counters);
 }

@@ -15,9 +15,9 @@
 #include "services/protocol/control.h"
 
 #define SECOND_NS UINT64_C(1000000000)
-#define SHUTDOWN_NS (30 * SECOND_NS)      /* how long a guest may take to react to its power button */
+#define SHUTDOWN_NS (30 * SECOND_NS)       /* how long a guest may take to react to its power button */
 #define RESTART_WINDOW_NS (30 * SECOND_NS) /* a VM that lives shorter than this ... */
-#define RESTARTS_MAX 5u                   /* ... so many times in a row is not started again */
+#define RESTARTS_MAX 5u                    /* ... so many times in a row is not started again */
 #define ENDED_RECHECK_NS (SECOND_NS / 50)
 #define ENDED_RECHECKS 10u
 
@@ -53,7 +53,7 @@ static _Noreturn void end_host(const char *last_line, enum system_operation oper
     status = cl_system_control(INIT_SLOT_SYSTEM, operation);
     cl_log_refusal(status, "the machine cannot be switched off");
     for (;;)
-        (void)!cl_wait(program_init_events(), CL_NEVER, &(uint64_t){0});
+        (void)!cl_wait(program_init_events(), CL_NEVER, &(uint64_t){ 0 });
 }
 
 static bool any_vm_held(void)
@@ -176,8 +176,9 @@ static void powered_off(struct vm *vm)
     bool expected = vm->config->debug_exit == CONFIG_NO_VALUE;
 
     vm->outcome = expected ? VM_OUTCOME_GOOD : VM_OUTCOME_BAD;
-    set_last(vm, expected ? "the guest switched itself off"
-                          : "the guest switched itself off instead of writing %" PRIu32 " to the debug-exit port",
+    set_last(vm,
+             expected ? "the guest switched itself off"
+                      : "the guest switched itself off instead of writing %" PRIu32 " to the debug-exit port",
              vm->config->debug_exit);
     supervisor_tell("%s: %s", vm->config->name, vm->last);
     act(vm, vm->state == OPERATOR_STATE_STOPPING ? CONFIG_DESTROY : vm->config->on_poweroff, OPERATOR_STATE_OFF, true);

@@ -40,8 +40,8 @@ static enum cl_status give_control(struct vm *vm)
     TRY(program_give(&vm->vmm, VMM_SLOT_CONTROL, program_init_events(), RIGHT_SIGNAL));
     TRY(program_map(&vm->vmm, VMM_REGION_CONTROL, vm->control_cable.memory, 0, vm->control_cable.size_bytes,
                     MAP_READ | MAP_WRITE, NULL));
-    return cable_open_here(&vm->control_cable, vm->number, CHANNEL_SIDE_B, vm->events,
-                           UINT64_C(1) << VMM_EVENT_CONTROL, &vm->control);
+    return cable_open_here(&vm->control_cable, vm->number, CHANNEL_SIDE_B, vm->events, UINT64_C(1) << VMM_EVENT_CONTROL,
+                           &vm->control);
 }
 
 static enum cl_status start(struct vm *vm)
@@ -133,7 +133,7 @@ enum cl_status vm_ask(struct vm *vm, uint32_t kind, uint32_t cookie)
 
 uint64_t vm_overhead_bytes(const struct vm *vm, uint64_t *cpu_tsc)
 {
-    struct account_report own = {0}, vmm = {0};
+    struct account_report own = { 0 }, vmm = { 0 };
 
     *cpu_tsc = 0;
     if (!vm->held || cl_info_account(vm->account, &own) != CL_OK || cl_info_account(vm->vmm.account, &vmm) != CL_OK)

@@ -126,8 +126,9 @@ static enum cl_status map_ram(struct vm *vm)
 
 enum cl_status vm_setup_program(struct vm *vm)
 {
-    const struct program_limits limits = {
-        .kernel_bytes = kernel_bytes(vm), .memory_bytes = 8 * MIB, .weight = vm->config->weight};
+    const struct program_limits limits = { .kernel_bytes = kernel_bytes(vm),
+                                           .memory_bytes = 8 * MIB,
+                                           .weight = vm->config->weight };
     char name[START_NAME_MAX];
 
     snprintf(name, sizeof(name), "vmm-%.18s", vm->config->name);

@@ -10,10 +10,9 @@
 #define PLACE_BYTES (UINT64_C(16) << 20)
 #define LATE_ADDRESS UINT64_C(0x0000040000000000)
 
-enum cl_status cable_create(uint32_t account, uint32_t entries, uint32_t bytes_a, uint32_t bytes_b,
-                            struct cable *cable)
+enum cl_status cable_create(uint32_t account, uint32_t entries, uint32_t bytes_a, uint32_t bytes_b, struct cable *cable)
 {
-    const uint32_t pools[2] = {entries * bytes_a, entries * bytes_b};
+    const uint32_t pools[2] = { entries * bytes_a, entries * bytes_b };
     enum cl_status status;
 
     cable->size_bytes = channel_size_bytes(entries, pools);
@@ -26,8 +25,8 @@ enum cl_status cable_create(uint32_t account, uint32_t entries, uint32_t bytes_a
         cable->memory = 0;
         return status;
     }
-    status = cl_memory_map(cable->memory, INIT_SLOT_DOMAIN, 0, cable->size_bytes, INIT_WINDOW_ADDRESS,
-                           MAP_READ | MAP_WRITE);
+    status =
+        cl_memory_map(cable->memory, INIT_SLOT_DOMAIN, 0, cable->size_bytes, INIT_WINDOW_ADDRESS, MAP_READ | MAP_WRITE);
     if (status == CL_OK) {
         status = channel_create((void *)INIT_WINDOW_ADDRESS, cable->size_bytes, entries, pools);
         enum cl_status unmapped = cl_memory_unmap(INIT_SLOT_DOMAIN, INIT_WINDOW_ADDRESS);
@@ -48,11 +47,11 @@ void cable_forget(struct cable *cable)
 enum cl_status cable_open_here(const struct cable *cable, unsigned place, enum channel_side side, uint32_t peer_slot,
                                uint64_t peer_bits, struct link *link)
 {
-    const struct wire wire = {.address = INIT_CHANNELS_ADDRESS + place * PLACE_BYTES,
-                              .size_bytes = cable->size_bytes,
-                              .peer_bits = peer_bits,
-                              .peer_slot = peer_slot,
-                              .side = side};
+    const struct wire wire = { .address = INIT_CHANNELS_ADDRESS + place * PLACE_BYTES,
+                               .size_bytes = cable->size_bytes,
+                               .peer_bits = peer_bits,
+                               .peer_slot = peer_slot,
+                               .side = side };
 
     TRY(cl_memory_map(cable->memory, INIT_SLOT_DOMAIN, 0, cable->size_bytes, wire.address, MAP_READ | MAP_WRITE));
     return link_open(link, &wire);
@@ -71,7 +70,8 @@ void cable_close_here(unsigned place, struct link *link)
 enum cl_status cable_give(const struct cable *cable, struct program *program, enum channel_side side, uint64_t own_bits,
                           uint32_t peer_events, uint64_t peer_bits, struct wire *wire)
 {
-    *wire = (struct wire){.size_bytes = cable->size_bytes, .own_bits = own_bits, .peer_bits = peer_bits, .side = side};
+    *wire =
+        (struct wire){ .size_bytes = cable->size_bytes, .own_bits = own_bits, .peer_bits = peer_bits, .side = side };
     TRY(program_give_unnamed(program, peer_events, RIGHT_SIGNAL, &wire->peer_slot));
     return program_map(program, NULL, cable->memory, 0, cable->size_bytes, MAP_READ | MAP_WRITE, &wire->address);
 }
@@ -82,11 +82,11 @@ enum cl_status cable_give_late(const struct cable *cable, struct program *progra
 {
     enum cl_status status;
 
-    *wire = (struct wire){.address = LATE_ADDRESS + late * PLACE_BYTES,
-                          .size_bytes = cable->size_bytes,
-                          .own_bits = own_bits,
-                          .peer_bits = peer_bits,
-                          .side = side};
+    *wire = (struct wire){ .address = LATE_ADDRESS + late * PLACE_BYTES,
+                           .size_bytes = cable->size_bytes,
+                           .own_bits = own_bits,
+                           .peer_bits = peer_bits,
+                           .side = side };
     TRY(program_give_late(program, late, peer_events, RIGHT_SIGNAL, &wire->peer_slot));
     status = cl_memory_map(cable->memory, program->domain, 0, cable->size_bytes, wire->address, MAP_READ | MAP_WRITE);
     if (status != CL_OK)

@@ -27,7 +27,8 @@ struct control_nic_statistics {
 struct control_statistics {
     uint64_t guest_tsc;
     uint64_t exits_to_vmm, exits_in_kernel;
-    uint64_t count_cpuid, count_msr, count_hlt, count_doorbell, count_hypercall, count_interrupt, count_memory, count_io;
+    uint64_t count_cpuid, count_msr, count_hlt, count_doorbell, count_hypercall, count_interrupt, count_memory,
+        count_io;
     uint64_t exits[CONTROL_EXITS_MAX];
     uint64_t absent_accesses; /* to ports and addresses where nothing is */
     struct control_nic_statistics nic[CONTROL_NICS_MAX];

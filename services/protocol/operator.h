@@ -44,38 +44,38 @@ struct console_start {
 
 enum operator_verb {
     /* requests */
-    OPERATOR_LIST = 1,      /* OPERATOR_VM for each */
-    OPERATOR_INFO = 2,      /* vm: OPERATOR_VM, then OPERATOR_DETAIL; without: OPERATOR_HOST */
+    OPERATOR_LIST = 1,       /* OPERATOR_VM for each */
+    OPERATOR_INFO = 2,       /* vm: OPERATOR_VM, then OPERATOR_DETAIL; without: OPERATOR_HOST */
     OPERATOR_STATISTICS = 3, /* vm or all: OPERATOR_STATISTICS_ARE for each that runs */
-    OPERATOR_NETWORK = 4,   /* OPERATOR_PORT for each */
-    OPERATOR_CAPS = 5,      /* OPERATOR_CAP for each capability of each domain, or of one VM's domain */
+    OPERATOR_NETWORK = 4,    /* OPERATOR_PORT for each */
+    OPERATOR_CAPS = 5,       /* OPERATOR_CAP for each capability of each domain, or of one VM's domain */
     OPERATOR_START = 6,
-    OPERATOR_SHUTDOWN = 7,  /* the power button */
+    OPERATOR_SHUTDOWN = 7, /* the power button */
     OPERATOR_RESET = 8,
-    OPERATOR_DESTROY = 9,   /* pull the plug */
+    OPERATOR_DESTROY = 9, /* pull the plug */
     OPERATOR_SUSPEND = 10,
     OPERATOR_RESUME = 11,
-    OPERATOR_POWER_OFF = 12, /* of the host: guests get the power button and a deadline, then everything stops */
-    OPERATOR_REBOOT = 13,    /* the same, with a reset at the end */
-    OPERATOR_KILL_VMM = 14,  /* for tests: stop a VM's VMM as a crash would */
-    OPERATOR_HEADLESS = 15,  /* from now on as if configured so */
+    OPERATOR_POWER_OFF = 12,      /* of the host: guests get the power button and a deadline, then everything stops */
+    OPERATOR_REBOOT = 13,         /* the same, with a reset at the end */
+    OPERATOR_KILL_VMM = 14,       /* for tests: stop a VM's VMM as a crash would */
+    OPERATOR_HEADLESS = 15,       /* from now on as if configured so */
     OPERATOR_STREAM_DROPPED = 16, /* the console has let go of the stream of number `value` */
-    OPERATOR_DRAINED = 17,   /* everything that was printed has left the UART */
+    OPERATOR_DRAINED = 17,        /* everything that was printed has left the UART */
 
     /* reports and answers */
-    OPERATOR_DONE = 64,   /* struct operator_done */
-    OPERATOR_VM = 65,     /* struct operator_vm */
-    OPERATOR_DETAIL = 66, /* struct operator_text: one line */
-    OPERATOR_HOST = 67,   /* struct operator_host */
+    OPERATOR_DONE = 64,           /* struct operator_done */
+    OPERATOR_VM = 65,             /* struct operator_vm */
+    OPERATOR_DETAIL = 66,         /* struct operator_text: one line */
+    OPERATOR_HOST = 67,           /* struct operator_host */
     OPERATOR_STATISTICS_ARE = 68, /* struct operator_statistics */
-    OPERATOR_PORT = 69,   /* struct operator_port */
-    OPERATOR_CAP = 70,    /* struct operator_cap */
+    OPERATOR_PORT = 69,           /* struct operator_port */
+    OPERATOR_CAP = 70,            /* struct operator_cap */
 
     /* unasked */
     OPERATOR_EVENT = 96,         /* struct operator_text: a sentence for the operator */
     OPERATOR_STREAM_ATTACH = 97, /* struct operator_stream */
     OPERATOR_STREAM_DETACH = 98, /* struct operator_stream: answer OPERATOR_STREAM_DROPPED */
-    OPERATOR_LAST_LINE = 99,     /* struct operator_text: print it alone on a line, wait until it has left the UART, answer
+    OPERATOR_LAST_LINE = 99, /* struct operator_text: print it alone on a line, wait until it has left the UART, answer
                                     OPERATOR_DRAINED. The machine stops after it */
 };
 
@@ -90,13 +90,18 @@ struct operator_text {
 };
 
 struct operator_done {
-    uint32_t status; /* enum cl_status */
+    uint32_t status;              /* enum cl_status */
     char text[OPERATOR_TEXT_MAX]; /* what was done, or why not */
 };
 
 enum operator_state {
-    OPERATOR_STATE_OFF, OPERATOR_STATE_STARTING, OPERATOR_STATE_RUNNING, OPERATOR_STATE_PAUSED, OPERATOR_STATE_CRASHED,
-    OPERATOR_STATE_STOPPING, OPERATOR_STATE_COUNT
+    OPERATOR_STATE_OFF,
+    OPERATOR_STATE_STARTING,
+    OPERATOR_STATE_RUNNING,
+    OPERATOR_STATE_PAUSED,
+    OPERATOR_STATE_CRASHED,
+    OPERATOR_STATE_STOPPING,
+    OPERATOR_STATE_COUNT
 };
 
 struct operator_vm {
@@ -106,9 +111,9 @@ struct operator_vm {
     uint32_t vcpus;
     uint32_t resets; /* since it was started */
     uint64_t ram_bytes;
-    uint64_t running_ns; /* since it was started */
-    uint64_t cpu_tsc;    /* of guest and VMM */
-    uint64_t overhead_bytes; /* memory outside its RAM, kernel's included */
+    uint64_t running_ns;          /* since it was started */
+    uint64_t cpu_tsc;             /* of guest and VMM */
+    uint64_t overhead_bytes;      /* memory outside its RAM, kernel's included */
     char last[OPERATOR_TEXT_MAX]; /* why it is off, crashed or paused; may be empty */
 };
 

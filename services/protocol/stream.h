@@ -14,8 +14,7 @@
 #define STREAM_INPUT_MESSAGE_MAX 64u
 
 enum stream_kind {
-    STREAM_BYTES = 0,  /* both ways */
+    STREAM_BYTES = 0, /* both ways */
 };
-
 
 #endif

@@ -25,9 +25,9 @@ struct switch_start {
 };
 
 enum switch_kind {
-    SWITCH_ATTACH = 1,     /* struct switch_attach; answer SWITCH_DONE or SWITCH_REFUSED */
-    SWITCH_DETACH = 2,     /* struct switch_port; the switch lets go of the channel before it answers SWITCH_DONE */
-    SWITCH_COUNTERS = 3,   /* struct switch_port; answer SWITCH_COUNTERS_ARE, or SWITCH_REFUSED: no such port */
+    SWITCH_ATTACH = 1,   /* struct switch_attach; answer SWITCH_DONE or SWITCH_REFUSED */
+    SWITCH_DETACH = 2,   /* struct switch_port; the switch lets go of the channel before it answers SWITCH_DONE */
+    SWITCH_COUNTERS = 3, /* struct switch_port; answer SWITCH_COUNTERS_ARE, or SWITCH_REFUSED: no such port */
 
     SWITCH_DONE = 32,
     SWITCH_REFUSED = 33,

@@ -15,16 +15,16 @@
 #include <stdint.h>
 
 /* Names in the start block that every program which init starts finds there. */
-#define WIRE_SLOT_EVENTS "events"   /* the program's own notification */
-#define WIRE_REGION_SETUP "setup"   /* read-only: the program's own setup structure */
+#define WIRE_SLOT_EVENTS "events" /* the program's own notification */
+#define WIRE_REGION_SETUP "setup" /* read-only: the program's own setup structure */
 
 struct wire {
-    uint64_t address;    /* of the channel's memory in this program; 0: there is no such channel */
+    uint64_t address; /* of the channel's memory in this program; 0: there is no such channel */
     uint64_t size_bytes;
-    uint64_t own_bits;   /* of "events": the peer sets them */
-    uint64_t peer_bits;  /* of the peer's notification */
-    uint32_t peer_slot;  /* the peer's notification, RIGHT_SIGNAL */
-    uint32_t side;       /* enum channel_side: which end this program is */
+    uint64_t own_bits;  /* of "events": the peer sets them */
+    uint64_t peer_bits; /* of the peer's notification */
+    uint32_t peer_slot; /* the peer's notification, RIGHT_SIGNAL */
+    uint32_t side;      /* enum channel_side: which end this program is */
 };
 
 static_assert(sizeof(struct wire) == 40, "no padding");

@@ -37,7 +37,7 @@ enum cl_status bridge_attach(struct bridge *bridge, uint32_t port, uint32_t netw
         if (other->attached && other->network == network && memcmp(other->mac, mac, MAC_BYTES) == 0)
             return CL_BAD_ARGUMENT;
     }
-    bridge->port[port] = (struct bridge_port){.attached = true, .network = network, .counters = {.port = port}};
+    bridge->port[port] = (struct bridge_port){ .attached = true, .network = network, .counters = { .port = port } };
     memcpy(bridge->port[port].mac, mac, MAC_BYTES);
     return CL_OK;
 }

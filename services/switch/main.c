@@ -52,7 +52,7 @@ static void obey(const struct channel_descriptor *descriptor, const union messag
 static void listen(void)
 {
     struct channel_descriptor descriptor;
-    union message message = {0};
+    union message message = { 0 };
 
     while (link_receive(&control, &descriptor, &message, sizeof(message)) == CL_OK)
         obey(&descriptor, &message);

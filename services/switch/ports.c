@@ -51,8 +51,8 @@ static bool serve_port(struct ports *ports, uint32_t port, uint64_t now_ns, uint
     uint8_t frame[FRAME_BUFFER_BYTES];
 
     for (unsigned i = 0; i < PORTS_FRAMES_PER_TURN; i++) {
-        enum cl_status status = link->open ? channel_receive(&link->end, &descriptor, frame, sizeof(frame))
-                                           : CL_NOT_FOUND;
+        enum cl_status status =
+            link->open ? channel_receive(&link->end, &descriptor, frame, sizeof(frame)) : CL_NOT_FOUND;
         if (status == CL_CORRUPT)
             link->open = false;
         if (status == CL_NOT_FOUND || status == CL_CORRUPT)

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-# build.mk of tests/system/: system images of their own for tests that take init's place.
+# build.mk of tests/system/: system images of their own, in which a test program takes init's place.
 
-RING3_TEST := build/tests/system/ring3
-RING3_TEST_OBJECTS := $(patsubst tests/system/ring3/%.c,$(RING3_TEST)/%.o,$(wildcard tests/system/ring3/*.c))
+# $(call init-image,NAME): build/tests/system/NAME/disk.img of the sources in tests/system/NAME/
+define init-image
+$(eval $(call COMPILE,build/tests/system/$(1),tests/system/$(1),USER))
+$(eval $(call program,build/tests/system/$(1)/init.elf,$(patsubst %.c,build/%.o,$(wildcard tests/system/$(1)/*.c))))
 
-$(eval $(call COMPILE,$(RING3_TEST),tests/system/ring3,USER))
-$(eval $(call program,$(RING3_TEST)/init.elf,$(RING3_TEST_OBJECTS)))
+build/tests/system/$(1)/system.img: build/tests/system/$(1)/init.elf $(KERNEL) tools/image
+	@tools/image system -o $$@ kernel.elf=$(KERNEL) init.elf=$$<
 
-$(RING3_TEST)/system.img: $(RING3_TEST)/init.elf $(KERNEL) tools/image
-	@tools/image system -o $@ kernel.elf=$(KERNEL) init.elf=$<
+build/tests/system/$(1)/disk.img: build/tests/system/$(1)/system.img $(BOOT_EFI)
+	@tools/image disk -o $$@ --loader $(BOOT_EFI) --system $$<
 
-$(RING3_TEST)/disk.img: $(RING3_TEST)/system.img $(BOOT_EFI)
-	@tools/image disk -o $@ --loader $(BOOT_EFI) --system $<
+test-images: build/tests/system/$(1)/disk.img
+endef
 
 .PHONY: test-images
-test-images: $(RING3_TEST)/disk.img
+$(eval $(call init-image,ring3))
+$(eval $(call init-image,crash))

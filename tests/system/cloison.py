@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cloison: disk images for system tests, each with a configuration of its own and the programs that `make` built."""
+"""cloison: disk images for system tests, each with a configuration of its own and the programs that `make` built;
+and its console, as a person uses it."""
 
+import contextlib
 import os
+import re
 import subprocess
+import time
 
 import emulator
 
@@ -29,3 +33,94 @@ def disk_image(folder, configuration):
     image_tool("system", "-o", system, "--config", toml, *members)
     image_tool("disk", "-o", disk, "--loader", os.path.join(BUILD, "boot", "BOOTX64.EFI"), "--system", system)
     return disk
+
+
+class Cloison(emulator.Machine):
+    """A machine with Cloison's console on its serial port: commands, and the shells of its Linux guests.
+
+        with Cloison(smp=2, image=disk_image(folder, CONFIGURATION)) as machine:
+            machine.boot()
+            assert "alpha" in machine.command("list")
+            with machine.console("alpha") as shell:
+                assert shell.run("uname") == "Linux"
+    """
+
+    PROMPT = "cloison> "
+
+    def boot(self, timeout=90):
+        """Wait for the first prompt."""
+        self.expect("^" + self.PROMPT, timeout)
+
+    def command(self, line, timeout=30):
+        """Enter a command; what was printed until the next prompt. Events that come meanwhile are part of it."""
+        self.send(line + "\r")
+        self.expect(rf"^{self.PROMPT}{re.escape(line)}\n", timeout)
+        begin = self.position
+        self.expect("^" + self.PROMPT, timeout)
+        return self.log[begin:self.position - len(self.PROMPT)]
+
+    def listed(self, name):
+        """`list`'s line of the VM as a dictionary of what stands in its columns."""
+        row = re.search(rf"^{name} +(\S+) +(\d+) MiB +(\d+) +([\d.]+) s +(\d+) s *(.*)$", self.command("list"), re.M)
+        keys = ("state", "memory", "cpus", "cpu_time", "up", "last")
+        return dict(zip(keys, (row[1], int(row[2]), int(row[3]), float(row[4]), int(row[5]), row[6])))
+
+    def await_state(self, name, state, timeout):
+        """Wait until `list` shows the VM in `state`; its row."""
+        deadline = time.monotonic() + timeout
+        while (row := self.listed(name))["state"] != state:
+            if time.monotonic() > deadline:
+                raise self.error(f"{name} is {row['state']} and not {state} after {timeout:g} s")
+            self.pass_time(0.5)
+        return row
+
+    def free_memory(self):
+        """Free memory and free kernel pool in KiB, as `info` tells them."""
+        text = self.command("info")
+        return (int(re.search(r"^memory .*\((\d+) KiB\)", text, re.M)[1]),
+                int(re.search(r"^kernel pool +(\d+) of", text, re.M)[1]))
+
+    def pass_time(self, seconds):
+        """Let the machine run, and collect what it says."""
+        deadline = time.monotonic() + seconds
+        while (rest := deadline - time.monotonic()) > 0:
+            self.pump(min(rest, 0.2))
+            self.check_fatal()
+
+    @contextlib.contextmanager
+    def console(self, name, timeout=90):
+        """The shell on the VM's console, entered from the prompt and left at the end."""
+        self.send(f"console {name}\r")
+        self.expect(rf"^Connected to {name}\.", 10)
+        try:
+            yield Shell(self, name, timeout)
+        finally:
+            if self.serial_open:
+                self.send("\x1d")
+                self.expect("^" + self.PROMPT, 20)
+
+
+class Shell:
+    """A root shell of the demo Linux, on its console."""
+
+    def __init__(self, machine, name, timeout):
+        self.machine, self.name, self.number = machine, name, 0
+        machine.expect(rf"{name}:\S*# ", timeout)  # of what was said before, or of a guest that still boots
+
+    def start(self, command):
+        """Type a command and do not wait."""
+        self.machine.send(command + "\r")
+
+    def run(self, command, timeout=30):
+        """Run a command line; what it wrote. Raises if its status is not 0."""
+        # The markers are not what is typed: its echo does not match.
+        self.number += 1
+        mark = 7000 + self.number
+        self.start(f"echo /$((7000+{self.number}))/; {command}; echo /$((7000+{self.number})):$?/")
+        self.machine.expect(rf"/{mark}/\n", timeout)
+        begin = self.machine.position
+        end = self.machine.expect(rf"/{mark}:(\d+)/", timeout)
+        text = self.machine.log[begin:end.start()].strip()
+        if end[1] != "0":
+            raise self.machine.error(f"{self.name}: '{command}' ended with status {end[1]}")
+        return text

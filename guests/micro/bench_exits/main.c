@@ -3,8 +3,9 @@
  *
  * Prints `bench: NAME N`, the least of 64 tries after a warm-up, less what the measurement itself costs. Under
  * -icount shift=0 with one CPU a tick is an instruction and N is exact. The instruction itself counts in N.
- * Arguments: `doorbell=PORT` measures an OUT to that port; `only=NAME` measures that one alone, for counting from
- * outside what else happens, and `tries=N` changes the number of tries.
+ * Arguments: `doorbell=PORT` measures an OUT to that port; `only=NAME` measures that one alone, `tries=N` changes the
+ * number of tries, and `cycle` goes on through all operations for ever after the last, for counting from outside what
+ * else happens.
  */
 #include "apic.h"
 #include "abi/hypercall.h"
@@ -22,6 +23,7 @@ operation measure_nothing, measure_cpuid, measure_vmcall, measure_vmmcall, measu
 extern volatile uint64_t measure_ipi_handler_seen;
 
 static uint64_t overhead, tries;
+static uint32_t worst_leaf, worst_subleaf;
 
 static uint64_t least(operation *measure, uint64_t a, uint64_t b)
 {
@@ -53,7 +55,6 @@ static void bench_cpuid(void)
 {
     static const uint32_t bases[] = { 0, CL_CPUID_KVM, CL_CPUID_BASE, 0x80000000u };
     uint64_t worst = 0;
-    uint32_t worst_leaf = 0;
 
     if (!wanted("cpuid"))
         return;
@@ -67,6 +68,7 @@ static void bench_cpuid(void)
                 if (ticks > worst) {
                     worst = ticks;
                     worst_leaf = leaf;
+                    worst_subleaf = subleaf;
                 }
             }
         }
@@ -100,6 +102,29 @@ static void bench_apic(void)
     interrupts_off();
 }
 
+/* Once each and again, so that a short look at the running machine finds every operation. */
+static _Noreturn void cycle(uint64_t doorbell)
+{
+    bool x2apic = apic_enable_x2apic(), amd = micro_on_amd();
+
+    interrupts_on();
+    micro_printf("bench: cycling\n");
+    for (;;) {
+        measure_cpuid(worst_leaf, worst_subleaf);
+        if (amd)
+            measure_vmmcall(CL_HYPERCALL_NOP, 0);
+        else
+            measure_vmcall(CL_HYPERCALL_NOP, 0);
+        measure_in(RTC_DATA, 0);
+        measure_mmio_read(IOAPIC_DATA, 0);
+        measure_rdmsr(0, MSR_APIC_BASE);
+        if (x2apic)
+            measure_ipi(0, VECTOR_SELF);
+        if (doorbell != 0)
+            measure_out(doorbell, 0);
+    }
+}
+
 void micro_main(void)
 {
     uint64_t doorbell = micro_argument_number("doorbell", 0);
@@ -119,4 +144,6 @@ void micro_main(void)
     if (doorbell != 0)
         bench("doorbell", measure_out, doorbell, 0);
     bench_apic();
+    if (micro_argument_flag("cycle"))
+        cycle(doorbell);
 }

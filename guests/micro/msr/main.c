@@ -123,12 +123,22 @@ static void check_apic_base(void)
     wrmsr_try(MSR_APIC_BASE, base);
 }
 
+/* Every 64-bit CPU has DEBUGCTL; last-branch records are hidden, so that it keeps no bit. */
+static void check_debugctl(void)
+{
+    uint64_t value = 0;
+
+    CHECK(wrmsr_try(MSR_DEBUGCTL, 1), "WRMSR of DEBUGCTL raises #GP");
+    CHECK(rdmsr_try(MSR_DEBUGCTL, &value), "RDMSR of DEBUGCTL raises #GP");
+    CHECK_EQUAL(value, 0, "DEBUGCTL behind a write of LBR");
+}
+
 /* Numbers that belong to nothing, and MSRs of features that Cloison hides. */
 static void check_refused(void)
 {
     static const uint32_t refused[] = {
         0x00004711, 0x12345678, 0x3FFFFFFF, 0x80000000, 0xC0000085, 0xC0001FFF, 0xC0002000, 0xC0010117,
-        0xC0012345, 0xFFFFFFFF, 0x00000480, 0x000001D9, 0x000000C1, 0xC0010000, 0x000006A0, 0x00000DA0,
+        0xC0012345, 0xFFFFFFFF, 0x00000480, 0x000000C1, 0x00000186, 0xC0010000, 0x000006A0, 0x00000DA0,
     };
     uint64_t value = 0;
 
@@ -150,6 +160,8 @@ void micro_main(void)
     check_bases();
     check_tsc();
     check_apic_base();
-    if (micro_on_cloison())
+    if (micro_on_cloison()) {
+        check_debugctl();
         check_refused();
+    }
 }

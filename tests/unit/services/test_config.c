@@ -44,13 +44,14 @@ static void refuses(const char *json, const char *path, const char *part)
 static void a_whole_configuration_is_read(void **state)
 {
     (void)state;
-    accepts("{\"host\": {\"hostname\": \"box\", \"loglevel\": \"debug\", \"headless\": true}," LAN ", \"vm\": ["
-            "{\"name\": \"alpha\", \"memory\": \"1G\", \"vcpus\": 1, \"kernel\": \"vm/alpha/kernel\", \"initrd\": \"i\","
-            " \"cmdline\": \"quiet\", \"nics\": [{\"network\": \"lan\", \"mac\": \"02:00:00:00:00:0A\","
-            " \"ip\": \"10.0.0.7\"}], \"disks\": [{\"image\": \"d\", \"readonly\": true}], \"console\": \"serial\","
-            " \"autostart\": false, \"weight\": 2048, \"on_crash\": \"restart\", \"on_reboot\": \"destroy\","
-            " \"on_poweroff\": \"preserve\"}, {\"name\": \"beta\", \"memory\": 64, \"kernel\": \"k\","
-            " \"debug_exit\": 17, \"disk\": \"d2\"}]}");
+    accepts(
+        "{\"host\": {\"hostname\": \"box\", \"loglevel\": \"debug\", \"headless\": true}," LAN ", \"vm\": ["
+        "{\"name\": \"alpha\", \"memory\": \"1G\", \"vcpus\": 1, \"kernel\": \"vm/alpha/kernel\", \"initrd\": \"i\","
+        " \"cmdline\": \"quiet\", \"nics\": [{\"network\": \"lan\", \"mac\": \"02:00:00:00:00:0A\","
+        " \"ip\": \"10.0.0.7\"}], \"disks\": [{\"image\": \"d\", \"readonly\": true}], \"console\": \"serial\","
+        " \"autostart\": false, \"weight\": 2048, \"on_crash\": \"restart\", \"on_reboot\": \"destroy\","
+        " \"on_poweroff\": \"preserve\"}, {\"name\": \"beta\", \"memory\": 64, \"kernel\": \"k\","
+        " \"debug_exit\": 17, \"disk\": \"d2\"}]}");
     assert_string_equal(config.host.hostname, "box");
     assert_int_equal(config.host.loglevel, 3);
     assert_true(config.host.headless);
@@ -126,7 +127,8 @@ static void an_impossible_value_is_refused_with_what_would_be_right(void **state
     refuses("{\"vm\": [{\"name\": \"a\", \"memory\": \"64Q\", \"kernel\": \"k\"}]}", "vm[0].memory", "\"256M\"");
     refuses("{\"vm\": [{\"name\": \"a\", \"memory\": 8, \"kernel\": \"k\"}]}", "vm[0].memory", "16M");
     refuses("{\"vm\": [{\"name\": \"a\", \"memory\": 65, \"kernel\": \"k\"}]}", "vm[0].memory", "multiple of 2 MiB");
-    refuses("{\"vm\": [{\"name\": \"a\", \"memory\": 99999999999999999999, \"kernel\": \"k\"}]}", "vm[0].memory", "found");
+    refuses("{\"vm\": [{\"name\": \"a\", \"memory\": 99999999999999999999, \"kernel\": \"k\"}]}", "vm[0].memory",
+            "found");
     refuses(VM(", \"vcpus\": 65"), "vm[0].vcpus", "from 1 to 64");
     refuses(VM(", \"vcpus\": 2"), "vm[0].vcpus", "several CPUs are not there yet");
     refuses(VM(", \"on_crash\": \"explode\""), "vm[0].on_crash", "\"restart\", \"destroy\" or \"preserve\"");
@@ -151,11 +153,13 @@ static void names_and_addresses_are_unique(void **state)
 {
     (void)state;
     refuses("{\"vm\": [{\"name\": \"a\", \"memory\": 64, \"kernel\": \"k\"}, {\"name\": \"a\", \"memory\": 64,"
-            " \"kernel\": \"k\"}]}", "vm[1].name", "vm[0]'s name already");
+            " \"kernel\": \"k\"}]}",
+            "vm[1].name", "vm[0]'s name already");
     refuses(NET_VM("{\"network\": \"lan\", \"ip\": \"10.0.0.1\"}, {\"network\": \"lan\", \"ip\": \"10.0.0.1\"}"),
             "vm[0].nics[1].ip", "each needs its own");
     refuses(NET_VM("{\"network\": \"lan\", \"mac\": \"02:00:00:00:00:01\"}, {\"network\": \"lan\","
-                   " \"mac\": \"02:00:00:00:00:01\"}"), "vm[0].nics[1].mac", "each needs its own");
+                   " \"mac\": \"02:00:00:00:00:01\"}"),
+            "vm[0].nics[1].mac", "each needs its own");
 }
 
 static void a_network_card_fits_its_network(void **state)
@@ -228,7 +232,7 @@ static void sizes_are_read_whole_or_not_at_all(void **state)
 
 static void the_nearest_word_is_a_likely_one(void **state)
 {
-    static const char *const words[] = {"start", "stats", "shutdown", "suspend"};
+    static const char *const words[] = { "start", "stats", "shutdown", "suspend" };
 
     (void)state;
     assert_string_equal(words_nearest("strat", words, 4), "start");

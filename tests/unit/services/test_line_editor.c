@@ -118,13 +118,14 @@ static void a_line_that_is_too_long_is_cut_and_nothing_breaks(void **state)
 
 static void any_bytes_leave_a_sound_line(void **state)
 {
-    static const char *const words[] = {"start", "stats"};
+    static const char *const words[] = { "start", "stats" };
 
     (void)state;
     srand(7);
     for (int i = 0; i < 200000; i++) {
         out.length = 0;
-        enum editor_event event = editor_key(&editor, (uint8_t)(rand() % 4 == 0 ? "\x1b[ABCD3~\x01\x7f"[rand() % 10] : rand()), &out);
+        enum editor_event event =
+            editor_key(&editor, (uint8_t)(rand() % 4 == 0 ? "\x1b[ABCD3~\x01\x7f"[rand() % 10] : rand()), &out);
         if (event == EDITOR_LINE)
             editor_begin(&editor, &out);
         else if (event == EDITOR_COMPLETE)
@@ -137,7 +138,7 @@ static void any_bytes_leave_a_sound_line(void **state)
 
 static void tab_completes_one_extends_several_and_lists_the_rest(void **state)
 {
-    static const char *const words[] = {"shutdown", "start", "stats", "suspend"};
+    static const char *const words[] = { "shutdown", "start", "stats", "suspend" };
 
     (void)state;
     assert_int_equal(type("sh\t"), EDITOR_COMPLETE);
@@ -159,7 +160,7 @@ static void tab_completes_one_extends_several_and_lists_the_rest(void **state)
 
 static void commands_are_checked_before_they_are_sent(void **state)
 {
-    static const char *const vms[] = {"alpha", "beta"};
+    static const char *const vms[] = { "alpha", "beta" };
     struct command_line parsed;
 
     (void)state;
@@ -171,9 +172,14 @@ static void commands_are_checked_before_they_are_sent(void **state)
     assert_null(parsed.command);
     assert_string_equal(parsed.error, "");
     static const char *const wrong[][2] = {
-        {"lits", "did you mean 'list'"},   {"xyzzy", "'help' lists"},         {"start", "which VM? usage: start NAME"},
-        {"start alhpa", "mean 'alpha'"},   {"start gamma9", "'list' shows"},  {"list alpha", "takes nothing"},
-        {"log ten", "is no number"},       {"start alpha beta", "too many"},
+        { "lits", "did you mean 'list'" },
+        { "xyzzy", "'help' lists" },
+        { "start", "which VM? usage: start NAME" },
+        { "start alhpa", "mean 'alpha'" },
+        { "start gamma9", "'list' shows" },
+        { "list alpha", "takes nothing" },
+        { "log ten", "is no number" },
+        { "start alpha beta", "too many" },
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         command_parse(wrong[i][0], vms, 2, &parsed);
@@ -230,14 +236,16 @@ static void lines_of_guests_hold_no_terminal_commands(void **state)
     assert_string_equal(filtered("\x1b[1;31mred\x1b[0m\n"), "red|");
     assert_string_equal(filtered("\x1b]0;title\x07text\n"), "text|");
     assert_string_equal(filtered("\x1b]0;title\x1b\\text\n"), "text|");
-    assert_string_equal(filtered("a\x1b(Bb\x9b" "2Jc\b\b\n"), "ab?2Jc|");
+    assert_string_equal(filtered("a\x1b(Bb\x9b"
+                                 "2Jc\b\b\n"),
+                        "ab?2Jc|");
     assert_string_equal(filtered("\x1b[12\nnext\n"), "|next|");
     assert_string_equal(filtered("\x1bPstring without end\nnext\n"), "|next|");
 }
 
 static void an_endless_line_is_cut(void **state)
 {
-    struct line_filter filter = {.length = 0};
+    struct line_filter filter = { .length = 0 };
     unsigned lines = 0;
 
     (void)state;

@@ -27,7 +27,7 @@ struct cl_result cl_syscall6(enum syscall_number number, uint64_t a, uint64_t b,
     (void)b, (void)c, (void)d, (void)e, (void)f;
     assert_int_equal(number, SYS_NOTIFY);
     rung |= UINT64_C(1) << a;
-    return (struct cl_result){CL_OK, 0};
+    return (struct cl_result){ CL_OK, 0 };
 }
 
 struct cl_thread *cl_thread_self(void)
@@ -44,23 +44,24 @@ __attribute__((format(printf, 1, 2))) void cl_log(const char *format, ...)
 
 static void mac_of(unsigned number, uint8_t mac[6])
 {
-    memcpy(mac, ((const uint8_t[6]){2, 0, 0, 0, 0, (uint8_t)(number + 1)}), 6);
+    memcpy(mac, ((const uint8_t[6]){ 2, 0, 0, 0, 0, (uint8_t)(number + 1) }), 6);
 }
 
 /* Port `number` of `network`, with a VMM's end in peer[number]. */
 static void join(unsigned number, uint32_t network)
 {
-    static const uint32_t pools[2] = {FRAME_RING_ENTRIES * FRAME_BUFFER_BYTES, FRAME_RING_ENTRIES * FRAME_BUFFER_BYTES};
+    static const uint32_t pools[2] = { FRAME_RING_ENTRIES * FRAME_BUFFER_BYTES,
+                                       FRAME_RING_ENTRIES * FRAME_BUFFER_BYTES };
     uint64_t size = channel_size_bytes(FRAME_RING_ENTRIES, pools);
-    struct switch_attach attach = {.port = number, .network = network};
+    struct switch_attach attach = { .port = number, .network = network };
 
     memory[number] = aligned_alloc(4096, size);
     memset(memory[number], 0, size);
     assert_int_equal(channel_create(memory[number], size, FRAME_RING_ENTRIES, pools), CL_OK);
-    attach.wire = (struct wire){(uint64_t)memory[number], size, 1, 1, number, CHANNEL_SIDE_B};
+    attach.wire = (struct wire){ (uint64_t)memory[number], size, 1, 1, number, CHANNEL_SIDE_B };
     mac_of(number, attach.mac);
     assert_int_equal(ports_attach(&ports, &attach), CL_OK);
-    struct wire other = {(uint64_t)memory[number], size, 1, 1, 63, CHANNEL_SIDE_A};
+    struct wire other = { (uint64_t)memory[number], size, 1, 1, 63, CHANNEL_SIDE_A };
     assert_int_equal(link_open(&peer[number], &other), CL_OK);
 }
 
@@ -188,7 +189,7 @@ static void frames_of_impossible_size_are_dropped(void **state)
 
     (void)state;
     frame_make(frame, -1, 0);
-    static const uint32_t wrong[] = {0, 1, 13, FRAME_BYTES_MAX + 1, FRAME_BUFFER_BYTES};
+    static const uint32_t wrong[] = { 0, 1, 13, FRAME_BYTES_MAX + 1, FRAME_BUFFER_BYTES };
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(link_send(&peer[0], FRAME_ETHERNET, 0, frame, wrong[i]), CL_OK);
     assert_int_equal(link_send(&peer[0], 77, 0, frame, 64), CL_OK);
@@ -295,7 +296,7 @@ static void a_port_that_left_hears_nothing_and_its_number_can_be_used_again(void
 
 static void impossible_ports_are_refused(void **state)
 {
-    uint8_t mac[6] = {2, 0, 0, 0, 0, 9}, group[6] = {1}, twin[6];
+    uint8_t mac[6] = { 2, 0, 0, 0, 0, 9 }, group[6] = { 1 }, twin[6];
 
     (void)state;
     mac_of(0, twin);
@@ -318,7 +319,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_ring_drops_only_what_is_meant_for_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_peer_that_breaks_its_channel_harms_only_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(hostile_descriptors_never_reach_beyond_the_pool, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_port_that_left_hears_nothing_and_its_number_can_be_used_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_port_that_left_hears_nothing_and_its_number_can_be_used_again, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(impossible_ports_are_refused, setup, teardown),
     };
 

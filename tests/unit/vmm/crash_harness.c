@@ -36,9 +36,12 @@ static void on_extint(void *context, bool level)
     ((struct fake *)context)->outside.extint = level;
 }
 
+/* Time never stands still between two looks at the clock. */
 static uint64_t on_now(void *context)
 {
-    return ((struct fake *)context)->now_ns;
+    struct fake *f = context;
+
+    return f->now_ns + (f->running ? f->looks++ : 0);
 }
 
 static uint64_t on_wall(void *context)
@@ -357,6 +360,7 @@ void fake_pass(struct fake *f, uint64_t ns)
     }
     f->now_ns = end_ns;
     f->wall_ns = wall_at_end;
+    f->looks = 0;
 }
 
 void fake_storm_ports(struct fake *f, uint16_t port, unsigned count, unsigned rounds)

@@ -119,6 +119,21 @@ static void the_update_interrupt_comes_each_second(void **unused)
     fake_destroy(f);
 }
 
+static void an_update_is_not_missed_while_the_clock_runs(void **unused)
+{
+    struct fake *f = fake_create();
+
+    (void)unused;
+    put(f, 0x0B, B_UIE | 0x02);
+    f->now_ns += UINT64_C(1500000000);
+    f->wall_ns += UINT64_C(1500000000);
+    f->running = true;
+    machine_timers(&f->machine, &f->tx);
+    f->running = false;
+    assert_true(irq8(f));
+    fake_destroy(f);
+}
+
 static void update_in_progress_warns_before_the_second(void **unused)
 {
     struct fake *f = fake_create();
@@ -180,6 +195,7 @@ int main(void)
         cmocka_unit_test(a_guest_sets_its_own_time),
         cmocka_unit_test(the_periodic_interrupt_waits_to_be_read),
         cmocka_unit_test(the_update_interrupt_comes_each_second),
+        cmocka_unit_test(an_update_is_not_missed_while_the_clock_runs),
         cmocka_unit_test(update_in_progress_warns_before_the_second),
         cmocka_unit_test(the_alarm_knows_wildcards),
         cmocka_unit_test(memory_is_kept_over_a_reset),

@@ -1,0 +1,463 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_linux: two unmodified Linux guests, and the console's commands on them.
+
+One boot serves all tests of this file that need two CPUs: they run in the order in which they stand here, and each
+leaves both guests running. alpha counts in the background from the first test on: whatever happens to beta must not
+show there.
+"""
+
+import os
+import re
+import time
+
+import pytest
+
+from cloison import BUILD, Cloison, disk_image
+
+LINUX = os.path.join(BUILD, "guests", "linux")
+MICRO = os.path.join(BUILD, "guests", "micro")
+DISK_BYTES = 1 << 20
+
+COMMANDS = ["help", "list", "info", "console", "log", "stats", "net", "caps", "start", "shutdown", "reset", "destroy",
+            "suspend", "resume", "kill-vmm", "clear", "headless", "poweroff", "reboot"]
+
+# What a kernel says about a machine that is not quite right. Plain QEMU with KVM shows none of these.
+WARNINGS = r"warn|BUG|Call Trace|fail|error|unstable|clocksource: (timekeeping|Watchdog)|hrtimer: interrupt took|" \
+           r"rcu: INFO|stall|spurious|nobody cared|unchecked MSR|unhandled|Firmware Bug|bogus|invalid"
+# … and what one shows there, too.
+ORDINARY = [
+    r"acpi PNP0A0[38]:00: fail to add MMCONFIG information",
+    r"Speculative|Spectre|MDS|RETBleed|Retbleed|TAA|MMIO Stale|SRBDS|Speculation|Mitigation|mitigation|Vulnerable",
+    r"unable to load|Warning: unable to open an initial console",
+]
+
+CONFIGURATION = f"""
+[[network]]
+name = "lan"
+subnet = "10.0.0.0/24"
+
+[[vm]]
+name = "alpha"
+memory = "256M"
+kernel = "{LINUX}/vmlinuz"
+initrd = "{LINUX}/initramfs.cpio.gz"
+cmdline = "console=ttyS0 quiet"
+console = "serial"
+on_crash = "restart"
+nics = [{{ network = "lan", ip = "10.0.0.1" }}]
+
+[[vm]]
+name = "beta"
+memory = "192M"
+kernel = "{LINUX}/vmlinuz"
+initrd = "{LINUX}/initramfs.cpio.gz"
+cmdline = "console=hvc0 quiet"
+console = "virtio"
+nics = [{{ network = "lan", ip = "10.0.0.2" }}]
+disks = [{{ image = "disk.raw" }}]
+
+[[vm]]
+name = "short"
+memory = "32M"
+kernel = "{MICRO}/hello.elf"
+cmdline = "argument=4711"
+console = "serial"
+debug_exit = 0
+autostart = false
+
+[[vm]]
+name = "stubborn"
+memory = "32M"
+kernel = "{MICRO}/spin.elf"
+console = "serial"
+autostart = false
+"""
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    """Both guests at their shells; alpha counts, about five times a second."""
+    folder = tmp_path_factory.mktemp("linux")
+    (folder / "disk.raw").write_bytes(b"Cloison's disk\n".ljust(DISK_BYTES, b"\xa5"))
+    with Cloison(smp=2, memory=1024, image=disk_image(folder, CONFIGURATION)) as booted:
+        booted.boot()
+        with booted.console("alpha") as shell:
+            shell.run("(i=0; while :; do i=$((i+1)); echo $i >/tmp/new; mv /tmp/new /tmp/count; usleep 200000; done) &")
+        with booted.console("beta"):
+            pass
+        yield booted
+
+
+@pytest.fixture
+def alpha_undisturbed(machine):
+    """Whatever the test does, alpha goes on: same uptime's line, counter moving."""
+    before = counted(machine)
+    yield
+    after = counted(machine)
+    assert after["up"] > before["up"], "alpha was started again"
+    assert after["count"] > before["count"], "alpha's background counter stands still"
+
+
+def counted(machine):
+    """alpha's uptime and counter."""
+    with machine.console("alpha") as shell:
+        up, count = shell.run("cut -d' ' -f1 /proc/uptime; cat /tmp/count").split()
+    return {"up": float(up), "count": int(count)}
+
+
+def in_guest(machine, name, command, timeout=30):
+    """What `command` wrote in the guest."""
+    with machine.console(name) as shell:
+        return shell.run(command, timeout)
+
+
+def start_again(machine, name):
+    """Start a guest that is off, up to its shell."""
+    assert f"{name} is starting" in machine.command(f"start {name}")
+    await_shell(machine, name)
+
+
+def await_shell(machine, name):
+    """Wait until a guest that boots is at its shell. What it said before it was started again does not count."""
+    with machine.console(name) as shell:
+        for _ in range(60):
+            shell.start("cut -d' ' -f1 /proc/uptime")
+            machine.pass_time(1)
+            if re.search(r"^\d+\.\d+$", machine.log[machine.position:], re.M):
+                shell.run("true")
+                return
+    raise machine.error(f"{name} does not reach its shell")
+
+
+# ------------------------------------------------------------------------------------------- what the console shows
+
+
+def test_both_guests_boot_debians_kernel_to_a_shell(machine):
+    for name in ("alpha", "beta"):
+        assert re.fullmatch(rf"Linux {name} 6\.\d.*-cloud-amd64 .*Debian.* x86_64 GNU/Linux",
+                            in_guest(machine, name, "uname -a"))
+
+
+def test_list_shows_every_vm_with_its_state(machine):
+    text = machine.command("list")
+    assert re.search(r"^NAME +STATE +MEMORY +CPUS +CPU TIME +UP$", text, re.M)
+    assert re.search(r"^alpha +running +256 MiB +1 ", text, re.M)
+    assert re.search(r"^beta +running +192 MiB +1 ", text, re.M)
+    assert re.search(r"^short +off +32 MiB +1 +0\.00 s +0 s", text, re.M)
+
+
+def test_list_counts_time_up_as_the_guest_does(machine):
+    row, inside = machine.listed("alpha"), float(in_guest(machine, "alpha", "cut -d' ' -f1 /proc/uptime"))
+    assert abs(row["up"] - inside) < 8, f"list says {row['up']} s, the guest {inside} s"
+    assert 0 < row["cpu_time"] <= row["up"] + 1
+
+
+def test_info_says_what_a_vm_is_made_of(machine):
+    text = machine.command("info beta")
+    for line in (r"beta +running", r"kernel +vm/\S+", r"initrd +vm/\S+", r"console +virtio", r"disk +vm/beta/\S+",
+                 r"network card lan, 02:\S+, 10\.0\.0\.2", r"policy +power off: destroy, reboot: restart, crash: preserve"):
+        assert re.search("^" + line, text, re.M), f"{line!r} in\n{text}"
+    assert 0 < int(re.search(r"^outside RAM +(\d+) KiB", text, re.M)[1]) <= 2048
+
+
+def test_info_without_a_name_is_about_the_machine(machine):
+    text = machine.command("info")
+    assert re.search(r"^cloison: up \d+ s, 2 CPUs, 4 VMs$", text, re.M)
+    assert re.search(r"^CPU +AMD EPYC", text, re.M)
+    memory, pool = machine.free_memory()
+    # 1 GiB less the guests, the system image and what firmware and kernel hold
+    assert 300 * 1024 < memory < (1024 - 256 - 192) * 1024
+    assert 0 < pool < 64 * 1024
+
+
+def test_help_lists_every_command_with_a_sentence(machine):
+    text = machine.command("help")
+    for command in COMMANDS:
+        assert re.search(rf"^  {command}( [\[A-Z]\S*)? +\S+", text, re.M), f"'help' does not explain {command}"
+
+
+def test_stats_count_exits_and_cpu_time(machine):
+    first = exits(machine)
+    in_guest(machine, "alpha", "cat /proc/interrupts >/dev/null; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")
+    second = exits(machine)
+    assert second["kernel"] > first["kernel"] > 0
+    assert second["cpu"] > first["cpu"] > 0
+    assert 0 < second["guest"] - first["guest"] <= second["cpu"] - first["cpu"]
+
+
+def exits(machine):
+    """alpha's numbers out of `stats alpha`."""
+    text = machine.command("stats alpha")
+    times = re.search(r"^alpha: CPU time ([\d.]+) s, in the guest ([\d.]+) s$", text, re.M)
+    counts = re.search(r"^  exits: (\d+) served by the kernel, (\d+) by the VMM$", text, re.M)
+    return {"cpu": float(times[1]), "guest": float(times[2]), "kernel": int(counts[1]), "vmm": int(counts[2])}
+
+
+def ports(machine):
+    """`net`'s rows: by VM, frames in and out."""
+    rows = re.findall(r"^\d+ +(\S+) +lan +\S+ +(\d+) +\d+ +(\d+) +\d+", machine.command("net"), re.M)
+    return {name: (int(into), int(out)) for name, into, out in rows}
+
+
+def test_net_counts_every_frame_between_the_guests(machine):
+    in_guest(machine, "alpha", "ping -c 1 beta")  # ARP has been done
+    before = ports(machine)
+    in_guest(machine, "alpha", "ping -c 10 -i 0.1 beta")
+    after = ports(machine)
+    for name in ("alpha", "beta"):
+        for direction in (0, 1):
+            assert 10 <= after[name][direction] - before[name][direction] < 20
+
+
+def test_log_shows_the_latest_lines(machine):
+    whole = machine.command("log 200")
+    assert len(re.findall(r"^init: (alpha|beta) runs$", whole, re.M)) == 2
+    latest = machine.command("log 3").splitlines()
+    assert len(latest) == 3 and latest == whole.splitlines()[-3:]
+
+
+def test_caps_show_that_no_vmm_holds_what_is_the_others(machine):
+    held = {}
+    for name in ("alpha", "beta"):
+        rows = re.findall(rf"^vmm-{name} +\d+ +(\S+) +([0-9a-f]+) ", machine.command(f"caps {name}"), re.M)
+        held[name] = {(kind, identity) for kind, identity in rows if kind != "notification"}
+        assert {"vm", "account", "domain"} <= {kind for kind, _ in rows}
+    assert not held["alpha"] & held["beta"]
+
+
+@pytest.mark.parametrize("typed, answer", [
+    ("lst", "unknown command 'lst': did you mean 'list'?"),
+    ("info alpah", "there is no VM 'alpah': did you mean 'alpha'?"),
+    ("xyzzy", "unknown command 'xyzzy': 'help' lists what there is"),
+    ("start", "which VM? usage: start NAME"),
+    ("list all", "'list' takes nothing behind it"),
+    ("log many", "'many' is no number; usage: log [LINES]"),
+])
+def test_a_wrong_line_gets_a_sentence_that_helps(machine, typed, answer):
+    assert machine.command(typed).strip() == answer
+
+
+def test_tab_completes_commands_and_names(machine):
+    machine.send("inf\tbet\t\r")
+    machine.expect(r"^cloison> info beta *\nNAME", 10)
+    machine.expect("^cloison> ", 10)
+
+
+def test_arrows_recall_earlier_lines(machine):
+    machine.command("info alpha")
+    machine.command("net")
+    machine.send("\x1b[A\x1b[A\r")
+    machine.expect(r"^NAME .*\nalpha +running", 10)
+    machine.expect("^cloison> ", 10)
+    machine.send("\x1b[A\x1b[A\x1b[B\r")
+    machine.expect(r"^NAME .*\nalpha +running", 10)
+    machine.expect("^cloison> ", 10)
+
+
+# ------------------------------------------------------------------------------------------ what a guest has
+
+
+def test_guests_ping_each_other_by_name(machine):
+    assert "10 packets received" in in_guest(machine, "alpha", "/tests/ping beta")
+    assert "10 packets received" in in_guest(machine, "beta", "/tests/ping alpha 1400")
+
+
+@pytest.mark.parametrize("sender, receiver", [("alpha", "beta"), ("beta", "alpha")])
+def test_16_mib_over_tcp_arrive_as_they_were_sent(machine, sender, receiver):
+    in_guest(machine, receiver, "(/tests/tcp-receive >/tmp/result 2>&1 &)")
+    sent = in_guest(machine, sender, f"/tests/tcp-send {receiver} 16", timeout=120)
+    match = re.search(rf"sent {16 << 20} bytes, sha256 ([0-9a-f]{{64}})", sent)
+    assert match, sent
+    for _ in range(20):
+        received = in_guest(machine, receiver, "cat /tmp/result")
+        if "received" in received:
+            break
+        machine.pass_time(0.5)
+    assert f"received {16 << 20} bytes, sha256 {match[1]}" in received
+    for name in (sender, receiver):
+        in_guest(machine, name, "rm -f /tmp/sent /tmp/received")
+
+
+def test_the_clock_is_kvmclock_and_the_tsc_has_the_hosts_frequency(machine):
+    host = int(re.search(r"TSC (\d+) MHz", machine.log)[1])
+    for name in ("alpha", "beta"):
+        clock = in_guest(machine, name, "cat /sys/devices/system/clocksource/clocksource0/current_clocksource")
+        assert clock == "kvm-clock"
+        detected = in_guest(machine, name, "dmesg | grep 'tsc: Detected'")
+        assert abs(float(re.search(r"([\d.]+) MHz", detected)[1]) - host) <= host * 0.002 + 1
+
+
+def test_a_guests_clock_runs_as_fast_as_the_host(machine):
+    with machine.console("alpha") as shell:
+        first, begin = float(shell.run("cut -d' ' -f1 /proc/uptime")), time.monotonic()
+        machine.pass_time(8)
+        second, end = float(shell.run("cut -d' ' -f1 /proc/uptime")), time.monotonic()
+    assert abs((second - first) - (end - begin)) < 1
+
+
+def test_dmesg_has_no_warning_that_a_kvm_guest_would_not_show(machine):
+    for name in ("alpha", "beta"):
+        lines = in_guest(machine, name, "dmesg").splitlines()
+        assert len(lines) > 100
+        odd = [line for line in lines if re.search(WARNINGS, line, re.I)
+               and not any(re.search(usual, line) for usual in ORDINARY)]
+        assert not odd, f"{name}: " + "\n".join(odd)
+
+
+def test_virtio_devices_of_every_kind_work(machine):
+    text = in_guest(machine, "beta", "/tests/devices net console block rng")
+    for device in ("net", "console", "block", "rng"):
+        assert f"device {device} works" in text
+    assert "device rng works" in in_guest(machine, "alpha", "/tests/devices net rng")
+
+
+def test_a_disk_holds_what_its_image_held_and_takes_no_write(machine):
+    assert in_guest(machine, "beta", "head -n 1 /dev/vda") == "Cloison's disk"
+    assert in_guest(machine, "beta", "wc -c </dev/vda") == str(DISK_BYTES)
+    assert in_guest(machine, "beta", "cat /sys/block/vda/ro") == "1"
+    assert "xxxx" not in in_guest(machine, "beta", "dd if=/dev/zero of=/dev/vda bs=512 count=1 2>&1; head -c 4 /dev/vda")
+    assert in_guest(machine, "beta", "dd if=/dev/vda bs=64k 2>/dev/null | tail -c 4 | od -An -tx1") == "a5 a5 a5 a5"
+
+
+def test_random_numbers_from_the_host_differ(machine):
+    samples = {in_guest(machine, name, "dd if=/dev/hwrng bs=16 count=1 2>/dev/null | od -An -tx1")
+               for name in ("alpha", "beta", "alpha", "beta")}
+    assert len(samples) >= 3 and all(len(sample.split()) == 16 for sample in samples)
+
+
+# ------------------------------------------------------------------------------------------- lives and deaths
+
+
+@pytest.mark.usefixtures("alpha_undisturbed")
+def test_a_suspended_guest_stands_still_and_goes_on_sanely(machine):
+    in_guest(machine, "beta", "(i=0; while :; do i=$((i+1)); echo $i >/tmp/new; mv /tmp/new /tmp/count; "
+                              "usleep 100000; done) &")
+    before = in_guest(machine, "beta", "cat /tmp/count; date +%s").split()
+    assert machine.command("suspend beta").strip() == "beta is suspended"
+    cpu = machine.listed("beta")
+    assert cpu["state"] == "paused"
+    machine.pass_time(6)
+    assert machine.listed("beta")["cpu_time"] - cpu["cpu_time"] < 0.3, "a paused guest used CPU time"
+    assert machine.command("resume beta").strip() == "beta is running again"
+    after = in_guest(machine, "beta", "cat /tmp/count; date +%s").split()
+    machine.pass_time(2)
+    later = in_guest(machine, "beta", "cat /tmp/count; kill %1 2>/dev/null; killall usleep; echo").split()
+    assert int(after[0]) - int(before[0]) < 45, "the counter went on while the guest was paused"
+    assert 6 <= int(after[1]) - int(before[1]) < 60, "the wall clock did not go on"
+    assert int(later[0]) > int(after[0]), "the guest does not go on"
+    assert not re.search(r"stall|lockup|unstable", in_guest(machine, "beta", "dmesg"))
+
+
+def test_a_command_that_does_not_fit_the_state_is_refused(machine):
+    assert machine.command("resume alpha").strip() == "alpha is not suspended"
+    assert machine.command("start alpha").strip() == "alpha is not off"
+    assert re.match(r"short (is|does)", machine.command("shutdown short"))
+
+
+@pytest.mark.usefixtures("alpha_undisturbed")
+def test_poweroff_in_one_guest_leaves_the_other_untouched(machine):
+    with machine.console("beta") as shell:
+        shell.start("poweroff")
+        machine.expect(r"beta has stopped", 40)
+    row = machine.await_state("beta", "off", 10)
+    assert row["last"] == "the guest switched itself off"
+    start_again(machine, "beta")
+
+
+@pytest.mark.usefixtures("alpha_undisturbed")
+def test_reboot_in_one_guest_leaves_the_other_untouched(machine):
+    up = machine.listed("beta")["up"]
+    with machine.console("beta") as shell:
+        shell.start("reboot")
+        machine.expect("beta: the guest reset itself", 40)
+    await_shell(machine, "beta")
+    assert machine.listed("beta")["state"] == "running"
+    assert float(in_guest(machine, "beta", "cut -d' ' -f1 /proc/uptime")) < up + 30
+    assert re.search(r"^resets +1$", machine.command("info beta"), re.M)
+    assert "10 packets received" in in_guest(machine, "beta", "/tests/ping alpha")
+
+
+@pytest.mark.usefixtures("alpha_undisturbed")
+def test_shutdown_presses_the_power_button(machine):
+    assert machine.command("shutdown beta").strip() == "beta: power button pressed"
+    machine.await_state("beta", "off", 40)
+    assert "power button pressed" in machine.log
+    start_again(machine, "beta")
+
+
+def test_shutdown_says_when_a_guest_does_not_react_and_what_to_do(machine):
+    machine.command("start stubborn")
+    machine.await_state("stubborn", "running", 10)
+    machine.command("shutdown stubborn")
+    assert machine.listed("stubborn")["state"] == "stopping"
+    machine.expect(r"stubborn has not reacted to its power button for 30 s: 'destroy stubborn' pulls the plug", 40)
+    assert machine.listed("stubborn")["state"] == "running"
+    assert machine.command("destroy stubborn").strip() == "stubborn is off"
+    assert machine.listed("stubborn")["state"] == "off"
+
+
+@pytest.mark.usefixtures("alpha_undisturbed")
+def test_a_guest_that_crashed_is_preserved_where_the_configuration_says_so(machine):
+    with machine.console("beta") as shell:
+        shell.start("echo c >/proc/sysrq-trigger")
+        machine.expect("beta: the guest says that it has crashed", 30)
+    row = machine.await_state("beta", "crashed", 5)
+    assert "crashed" in row["last"]
+    first = row["cpu_time"]
+    machine.pass_time(3)
+    assert machine.listed("beta")["cpu_time"] - first < 0.3, "a crashed guest that is preserved still runs"
+    machine.command("destroy beta")
+    start_again(machine, "beta")
+
+
+@pytest.mark.usefixtures("alpha_undisturbed")
+def test_killing_one_vmm_leaves_the_other_guest_running_and_frees_everything(machine):
+    machine.command("destroy beta")
+    nothing = machine.free_memory()
+    start_again(machine, "beta")
+    running = machine.free_memory()
+    assert nothing[0] - running[0] >= 192 * 1024
+    assert "beta: its VMM ended: it was killed" in machine.command("kill-vmm beta") + machine.command("log 20")
+    assert machine.listed("beta")["state"] == "crashed"
+    assert machine.free_memory() == nothing, "memory of the dead VM is missing"
+    assert "beta" not in ports(machine)
+    start_again(machine, "beta")
+    assert "10 packets received" in in_guest(machine, "beta", "/tests/ping alpha")
+
+
+def test_three_rounds_of_linux_lose_no_page(machine):
+    machine.command("destroy beta")
+    before = machine.free_memory()
+    for _ in range(3):
+        start_again(machine, "beta")
+        machine.command("destroy beta")
+    assert machine.free_memory() == before
+    start_again(machine, "beta")
+
+
+def test_a_hundred_rounds_of_a_micro_guest_lose_no_page(machine):
+    machine.command("start short")  # what the console keeps of a VM's output stays
+    machine.await_state("short", "off", 20)
+    before = machine.free_memory()
+    for _ in range(100):
+        machine.command("start short")
+        machine.await_state("short", "off", 20)
+    assert machine.listed("short")["last"] == "the guest ended with debug-exit value 0, as expected"
+    assert machine.free_memory() == before
+
+
+def test_a_guest_that_crashed_is_started_again_where_the_configuration_says_so(machine):
+    with machine.console("alpha") as shell:
+        shell.start("echo c >/proc/sysrq-trigger")
+        machine.expect("alpha: the guest says that it has crashed", 30)
+    await_shell(machine, "alpha")
+    assert machine.listed("alpha")["state"] == "running"
+    assert "10 packets received" in in_guest(machine, "alpha", "/tests/ping beta")
+
+
+def test_poweroff_stops_the_guests_and_ends_the_emulator_with_status_0(machine):
+    machine.command("poweroff")
+    assert machine.wait(60) == "shutdown"
+    assert machine.exit_status == 0
+    assert re.search(r"^cloison: stopped$", machine.log, re.M)
+    assert "did not stop in time" not in machine.log
