@@ -6,6 +6,9 @@
 #include "kernel/system.h"
 #include "kernel/time.h"
 
+/* Destruction goes down one call for each level: the kernel's stack is not a guest's to fill. */
+#define ACCOUNT_DEPTH_MAX 8
+
 enum cl_status account_charge(struct account *account, enum account_purse purse, uint64_t bytes)
 {
     uint64_t used = __atomic_add_fetch(&account->used[purse], bytes, __ATOMIC_RELAXED);
@@ -67,6 +70,8 @@ enum cl_status account_create(struct account *parent, const struct account_argum
                                         .cap_permille = arguments->cap_permille};
     struct account *account;
 
+    if (parent->depth >= ACCOUNT_DEPTH_MAX)
+        return refuse(CL_LIMIT, "accounts nest %u deep at most", ACCOUNT_DEPTH_MAX);
     TRY(sched_admit(&parent->sched, &authority));
     if (account_charge(parent, PURSE_KERNEL, arguments->kernel_bytes) != CL_OK)
         return refuse(CL_NO_MEMORY, "the parent account has not %lu bytes of kernel memory to give", arguments->kernel_bytes);
@@ -80,6 +85,7 @@ enum cl_status account_create(struct account *parent, const struct account_argum
     account->limit[PURSE_KERNEL] = arguments->kernel_bytes;
     account->limit[PURSE_MEMORY] = arguments->memory_bytes;
     account->parent = parent;
+    account->depth = parent->depth + 1;
     object_reference(&parent->object);
     if (account_setup(account, parent, &authority, parent) != CL_OK) {
         /* as a husk it gives everything back through account_free */

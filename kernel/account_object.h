@@ -9,6 +9,7 @@
 
 struct account {
     struct object object;
+    uint32_t depth;          /* [o] below the root */
     struct account *parent;  /* [o] holds a reference; NULL: root */
     uint64_t limit[PURSE_COUNT]; /* [o] taken out of the parent's purses */
     uint64_t used[PURSE_COUNT];  /* [a] */

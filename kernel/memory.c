@@ -11,6 +11,7 @@
 
 #define SCRUB_PIECE 4      /* frames zeroed per call: 16 KiB, the bound of rule 4 */
 #define FREE_PIECE 64      /* leaves given back per call */
+#define SLICE_DEPTH_MAX 8  /* slices of slices: looking a frame up and destroying go through all */
 #define LOOK_PIECE 512     /* table entries looked at per call */
 /* What the rights of a leaf in a memory's own map mean. */
 #define LEAF_DIRTY PT_READ
@@ -67,9 +68,12 @@ enum cl_status memory_slice(struct account *account, struct memory *parent, uint
     if (!is_aligned(offset | length, PAGE_SIZE) || length == 0 || offset > parent->size_bytes ||
         length > parent->size_bytes - offset)
         return refuse(CL_BAD_ARGUMENT, "slice %lx + %lx is not whole pages within %lx bytes", offset, length, parent->size_bytes);
+    if (parent->depth >= SLICE_DEPTH_MAX)
+        return refuse(CL_LIMIT, "slices nest %u deep at most", SLICE_DEPTH_MAX);
     memory = object_create(account, OBJECT_MEMORY, sizeof(*memory));
     if (memory == NULL)
         return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a memory object");
+    memory->depth = parent->depth + 1;
     memory->size_bytes = length;
     memory->flags = parent->flags;
     memory->type = parent->type;

@@ -18,6 +18,7 @@ struct memory {
     enum pt_type type;      /* [o] */
     struct memory *parent;  /* [o] of a slice; holds a reference */
     uint64_t parent_offset; /* [o] */
+    uint32_t depth;         /* [o] 0: no slice */
     struct hpa base;        /* [o] MEMORY_FIXED: contiguous range that never came from the frame allocator */
     struct mapping *mappings; /* [s] */
     struct memory *slices;    /* [s] first child; siblings by next_slice */

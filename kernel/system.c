@@ -109,6 +109,23 @@ void xstate_switch(struct cpu *cpu, struct xstate *xstate, uint64_t xcr0)
     }
 }
 
+/* Ring 3 may load any selector of the GDT, which changes the hidden base with it: the next thread begins with null ones and
+ * its own FS base. GS is changed in the user's bank. */
+static void reset_segments(struct cpu *cpu, uint64_t fs_base)
+{
+    __asm__ volatile("mov %0, %%ds\n\t"
+                     "mov %0, %%es\n\t"
+                     "mov %0, %%fs\n\t"
+                     "swapgs\n\t"
+                     "mov %0, %%gs\n\t"
+                     "swapgs"
+                     :
+                     : "r"(0)
+                     : "memory");
+    x86_wrmsr(MSR_FS_BASE, fs_base);
+    cpu->fs_base = fs_base;
+}
+
 /* `thread`'s registers, address space and ports become this CPU's. */
 static void switch_to(struct cpu *cpu, struct thread *thread)
 {
@@ -132,10 +149,7 @@ static void switch_to(struct cpu *cpu, struct thread *thread)
         cpu->domain = thread->domain;
         load_ports(cpu, thread->domain);
     }
-    if (cpu->fs_base != thread->fs_base) {
-        x86_wrmsr(MSR_FS_BASE, thread->fs_base);
-        cpu->fs_base = thread->fs_base;
-    }
+    reset_segments(cpu, thread->fs_base);
 }
 
 void schedule(struct cpu *cpu)
@@ -189,7 +203,7 @@ static void attend(struct cpu *cpu)
     uint32_t reasons = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
 
     if ((reasons & ATTENTION_TIMER) != 0 && !timer_run(x86_rdtsc(), TIMER_PIECE))
-        cpu->attention |= ATTENTION_TIMER;
+        __atomic_fetch_or(&cpu->attention, ATTENTION_TIMER, __ATOMIC_RELAXED);
     schedule(cpu);
     if ((reasons & ATTENTION_UNLOAD) != 0)
         vcpu_unload(cpu);

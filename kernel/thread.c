@@ -175,6 +175,11 @@ enum cl_status thread_destroy(struct thread *thread)
 {
     if (!thread_stop(thread))
         return CL_IN_PROGRESS;
+    if (thread->watched != NULL) {
+        notification_unwatch(thread->watched, thread);
+        object_drop(&thread->watched->object);
+        thread->watched = NULL;
+    }
     return space_unmap_kernel_page(&thread->domain->space, &thread->page_address);
 }
 

@@ -38,7 +38,7 @@ void timer_arm(struct timer *timer, uint64_t deadline_tsc)
     WRITE_ONCE(timer->cpu, cpu->index);
     lock_release(&cpu->timers.lock);
     if (deadline_tsc < cpu->timer_programmed)
-        cpu->attention |= ATTENTION_TIMER;
+        __atomic_fetch_or(&cpu->attention, ATTENTION_TIMER, __ATOMIC_RELAXED);
 }
 
 uint64_t timer_next(void)

@@ -94,7 +94,13 @@ enum cl_status vcpu_destroy(struct vcpu *vcpu)
 {
     uint32_t where = __atomic_load_n(&vcpu->cpu, __ATOMIC_ACQUIRE);
 
-    if (__atomic_load_n(&vcpu->runner, __ATOMIC_ACQUIRE) != NULL) {
+    struct thread *runner = __atomic_load_n(&vcpu->runner, __ATOMIC_ACQUIRE);
+    if (runner != NULL && runner->domain->stopped) {
+        bool stopped = thread_stop(runner); /* it will never come back to give the vCPU up itself */
+        (void)stopped;
+        return CL_IN_PROGRESS;
+    }
+    if (runner != NULL) {
         __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_KICK, __ATOMIC_RELEASE);
         vcpu_poke(vcpu);
         return CL_IN_PROGRESS;

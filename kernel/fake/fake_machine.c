@@ -46,7 +46,7 @@ uint64_t fake_tsc;
 uint64_t fake_timer_deadline[MAX_CPUS];
 bool fake_halt_waits;
 
-static uint64_t cr3[MAX_CPUS], cr0[MAX_CPUS], cr2[MAX_CPUS], cr4[MAX_CPUS], fs_base[MAX_CPUS];
+static uint64_t cr3[MAX_CPUS], cr0[MAX_CPUS], cr2[MAX_CPUS], cr4[MAX_CPUS], fs_base[MAX_CPUS], xcr0[MAX_CPUS];
 static uint32_t ipis[MAX_CPUS];        /* [a] sent since the last question */
 static uint32_t ipi_pending[MAX_CPUS]; /* [a] sent, not yet taken */
 static uint64_t *kernel_root;
@@ -223,6 +223,13 @@ uint32_t x86_inl(uint16_t port)
 void x86_xsetbv(uint32_t index, uint64_t value)
 {
     ASSERT(index == 0 && (value & 1) != 0);
+    xcr0[who_am_i()] = value;
+}
+
+uint64_t x86_xgetbv(uint32_t index)
+{
+    ASSERT(index == 0);
+    return xcr0[who_am_i()];
 }
 
 void lapic_ipi(uint32_t apic_id, uint8_t vector)
@@ -374,6 +381,7 @@ static void start_cpu(uint32_t index)
                         .trace = pool_pages(NULL, 0)};
     fake_timer_deadline[index] = UINT64_MAX;
     ipis[index] = ipi_pending[index] = 0;
+    xcr0[index] = xstate_mask;
     fake_cpu_become(index);
     sched_cpu_init(index, &cpu->sched, fake_tsc);
     hostmap_load();

@@ -18,6 +18,7 @@
 #define LOG_POLL_NS (UINT64_C(200) * 1000 * 1000) /* headless: the log rings no bell */
 #define INPUT_MAX 256u
 #define COOKIE_VM_NAMES UINT32_MAX
+#define NAMES_NS (UINT64_C(60) * 1000 * 1000 * 1000)
 
 struct console console = { .attached = CONSOLE_NOBODY };
 
@@ -221,8 +222,10 @@ static void hear(const struct channel_descriptor *descriptor, const void *messag
     default:
         break;
     }
-    if (descriptor->cookie == COOKIE_VM_NAMES && descriptor->kind == OPERATOR_VM)
+    if (descriptor->cookie == COOKIE_VM_NAMES && descriptor->kind == OPERATOR_VM) {
         learn_name(message);
+        return;
+    }
     if (descriptor->cookie != console.cookie || console.cookie == 0)
         return; /* an answer that came too late */
     if (descriptor->kind == OPERATOR_DONE)
@@ -280,7 +283,11 @@ static void begin(const struct console_start *start)
     log_print_new();
     if (!console.headless)
         console_print("\n'help' lists the commands.\n");
-    (void)!link_send(&console.control, OPERATOR_LIST, COOKIE_VM_NAMES, &request, sizeof(request));
+    /* init answers when it has started what starts by itself: until then no name is known and there is no prompt */
+    if (link_send(&console.control, OPERATOR_LIST, COOKIE_VM_NAMES, &request, sizeof(request)) == CL_OK) {
+        console.cookie = COOKIE_VM_NAMES;
+        console.answer_deadline_ns = cl_monotonic_ns() + NAMES_NS;
+    }
 }
 
 int main(void)

@@ -46,12 +46,14 @@ class Code:
 
     def __init__(self, *paths):
         self.instructions, self._starts, self._names = {}, [], []
+        self._named = collections.defaultdict(set)
         functions = {}
         for path in paths:
             for line in run("nm", "-n", "--defined-only", path).splitlines():
                 address, kind, name = line.split()[:3]
                 if kind in "tT" and not name.startswith(".."):
                     functions[int(address, 16)] = name
+                    self._named[name].add(int(address, 16))
             for line in run("objdump", "-d", "--no-show-raw-insn", "-Mintel", path).splitlines():
                 match = LINE.match(line)
                 if match:
@@ -68,10 +70,10 @@ class Code:
 
     def address(self, name):
         """Where the function `name` begins. Raises TraceError if there is none, or if several have that name."""
-        found = [start for start, known in zip(self._starts, self._names) if known == name]
+        found = self._named[name]
         if len(found) != 1:
             raise TraceError(f"{len(found)} functions are called {name}")
-        return found[0]
+        return min(found)
 
     def body(self, name):
         """The (address, text) of all instructions of the function `name`."""

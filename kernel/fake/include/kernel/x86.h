@@ -24,6 +24,7 @@
 #define x86_outw hardware_outw
 #define x86_inl hardware_inl
 #define x86_xsetbv hardware_xsetbv
+#define x86_xgetbv hardware_xgetbv
 
 #include_next "kernel/x86.h"
 
@@ -44,6 +45,7 @@
 #undef x86_outw
 #undef x86_inl
 #undef x86_xsetbv
+#undef x86_xgetbv
 
 uint64_t x86_rdmsr(uint32_t index);
 void x86_wrmsr(uint32_t index, uint64_t value);
@@ -62,5 +64,6 @@ uint8_t x86_inb(uint16_t port);
 void x86_outw(uint16_t port, uint16_t value);
 uint32_t x86_inl(uint16_t port);
 void x86_xsetbv(uint32_t index, uint64_t value);
+uint64_t x86_xgetbv(uint32_t index);
 
 #endif

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
+ * kernel/thread.c kernel/timer.c kernel/time.c kernel/system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
+ * kernel/vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
+ * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/fake/fake_cap.c kernel/fake/fake_machine.c
+ * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
+ * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
+/* test_vcpu_exit.c: exits that the kernel serves itself, and what it leaves to the VMM. */
+#include "abi/hypercall.h"
+#include "kernel/x86.h"
+#include "kernel/xstate.h"
+#include "kernel_fixture.h"
+
+#define RIP UINT64_C(0x1000)
+
+static struct vm *vm;
+static struct vcpu *vcpu;
+static struct fake_vcpu *fake;
+static struct thread *thread;
+static struct notification *events;
+static struct vcpu_exit out;
+
+static const struct vm_cpuid_entry leaves[] = {
+    {.leaf = 0x0, .eax = 0xd, .ebx = 1, .ecx = 2, .edx = 3},
+    {.leaf = 0x1, .eax = 0x306c3, .ebx = 0xff001234, .ecx = 0xffffffff, .edx = 0xffffffff},
+    {.leaf = 0xb, .subleaf = 0, .flags = VM_CPUID_SUBLEAF, .eax = 1, .edx = 99},
+    {.leaf = 0xd, .subleaf = 0, .flags = VM_CPUID_SUBLEAF, .eax = 7, .ebx = 1},
+    {.leaf = 0xd, .subleaf = 1, .flags = VM_CPUID_SUBLEAF, .eax = 0, .ebx = 55},
+    {.leaf = 0x8000001e, .eax = 99},
+};
+static const struct vm_msr_entry msrs[] = {
+    {0x1a0, VM_MSR_FIXED, UINT64_C(0x1122334455667788)},
+    {0x2ff, VM_MSR_REFUSED, 1},
+    {0x4b564d00, VM_MSR_TO_VMM, 2},
+    {0xc0010015, VM_MSR_WRITE_IGNORED, 3},
+};
+
+/* A VM with a vCPU of index 3; a thread of the domain on CPU 0 holds it. */
+static void begin(void)
+{
+    struct domain *domain = fake_domain(fake_root);
+
+    events = new_notification();
+    vm = new_vm(events);
+    assert_int_equal(vm_policy_cpuid(vm, 0, ARRAY_SIZE(leaves), leaves), CL_OK);
+    assert_int_equal(vm_policy_msr(vm, 0, ARRAY_SIZE(msrs), msrs), CL_OK);
+    assert_int_equal(vcpu_create(vm, fake_root, 3, domain, 0x700000, &vcpu), CL_OK);
+    fake = fake_vcpu(vcpu);
+    thread = fake_thread(domain, fake_root, 0x600000, 0);
+    fake_thread_run(thread);
+    assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
+    vcpu->page->rip = RIP;
+    memset(&out, 0, sizeof(out));
+}
+
+static int give_up(void **state)
+{
+    vcpu_release(vcpu);
+    return power_off_clean(state);
+}
+
+#undef TEST
+#define TEST(name) cmocka_unit_test_setup_teardown(name, power_on, give_up)
+
+static enum vcpu_verdict take(enum virt_exit_kind kind, uint8_t length)
+{
+    struct virt_exit exit = {.kind = kind, .length = length};
+
+    return vcpu_handle_exit(vcpu, &exit, &out);
+}
+
+static void expect_gp(void)
+{
+    assert_int_equal(fake->injected, 1);
+    assert_int_equal(fake->event[0].type, VCPU_EVENT_EXCEPTION);
+    assert_int_equal(fake->event[0].vector, VECTOR_GP);
+    assert_true(fake->event[0].has_error);
+    assert_int_equal(fake->event[0].error, 0);
+    assert_int_equal(fake->advances, 0);
+    fake->injected = 0;
+}
+
+static void expect_advance(unsigned length)
+{
+    assert_int_equal(fake->injected, 0);
+    assert_int_equal(fake->advances, 1);
+    assert_int_equal(fake->advanced_to, RIP + length);
+    fake->advances = 0;
+    vcpu->page->rip = RIP;
+}
+
+static void cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    vcpu->page->gpr[GPR_RAX] = UINT64_C(0xaaaaaaaa00000000) | leaf;
+    vcpu->page->gpr[GPR_RCX] = UINT64_C(0xcccccccc00000000) | subleaf;
+    vcpu->page->gpr[GPR_RBX] = vcpu->page->gpr[GPR_RDX] = UINT64_MAX;
+    assert_int_equal(take(VIRT_EXIT_CPUID, 2), VCPU_AGAIN);
+    expect_advance(2);
+}
+
+static void expect_registers(uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    assert_int_equal(vcpu->page->gpr[GPR_RAX], a);
+    assert_int_equal(vcpu->page->gpr[GPR_RBX], b);
+    assert_int_equal(vcpu->page->gpr[GPR_RCX], c);
+    assert_int_equal(vcpu->page->gpr[GPR_RDX], d);
+}
+
+static void cpuid_gives_the_policys_words_and_clears_the_upper_halves(void **state)
+{
+    (void)state;
+    begin();
+    cpuid(0, 0);
+    expect_registers(0xd, 1, 2, 3);
+    assert_int_equal(vcpu->page->count_cpuid, 1);
+}
+
+static void cpuid_of_a_leaf_that_is_not_there_is_zero(void **state)
+{
+    static const uint32_t absent[] = {2, 0x1f, 0x40000000, 0x80000000, 0xc0000000, UINT32_MAX};
+
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < ARRAY_SIZE(absent); i++) {
+        cpuid(absent[i], 0);
+        expect_registers(0, 0, 0, 0);
+    }
+    cpuid(0xd, 2);
+    expect_registers(0, 0, 0, 0);
+}
+
+static void cpuid_shows_the_apic_id_of_the_vcpu(void **state)
+{
+    (void)state;
+    begin();
+    cpuid(1, 0);
+    assert_int_equal(vcpu->page->gpr[GPR_RBX], 0x03001234);
+    cpuid(0xb, 0);
+    assert_int_equal(vcpu->page->gpr[GPR_RDX], 3);
+    cpuid(0x8000001e, 0);
+    assert_int_equal(vcpu->page->gpr[GPR_RAX], 3);
+}
+
+static void cpuid_shows_osxsave_as_cr4_has_it(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned on = 0; on < 2; on++) {
+        fake->cr4 = on != 0 ? CR4_OSXSAVE | CR4_PAE : CR4_PAE;
+        assert_int_equal(vcpu_set_groups(vcpu, VCPU_GROUP_CONTROL), CL_OK);
+        cpuid(1, 0);
+        assert_int_equal(vcpu->page->gpr[GPR_RCX] >> 27 & 1, on);
+    }
+}
+
+static void cpuid_hides_an_apic_that_is_switched_off(void **state)
+{
+    (void)state;
+    begin();
+    cpuid(1, 0);
+    assert_int_equal(vcpu->page->gpr[GPR_RDX] >> 9 & 1, 1);
+    vcpu->lapic.apic_base &= ~VLAPIC_BASE_ENABLE;
+    cpuid(1, 0);
+    assert_int_equal(vcpu->page->gpr[GPR_RDX] >> 9 & 1, 0);
+}
+
+static void cpuid_gives_the_size_that_the_cpu_knows_for_xcr0(void **state)
+{
+    (void)state;
+    begin();
+    cpuid(0xd, 0);
+    assert_int_equal(vcpu->page->gpr[GPR_RBX], x86_cpuid(0xd, 0).ebx);
+    cpuid(0xd, 1);
+    assert_int_equal(vcpu->page->gpr[GPR_RBX], 55);
+}
+
+static void an_instruction_without_a_length_has_that_of_its_plain_form(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(take(VIRT_EXIT_CPUID, 0), VCPU_AGAIN);
+    expect_advance(2);
+    assert_int_equal(take(VIRT_EXIT_CPUID, 4), VCPU_AGAIN);
+    expect_advance(4);
+    vcpu->page->gpr[GPR_RAX] = CL_HYPERCALL_NOP;
+    assert_int_equal(take(VIRT_EXIT_HYPERCALL, 0), VCPU_AGAIN);
+    expect_advance(3);
+    assert_int_equal(take(VIRT_EXIT_HLT, 0), VCPU_AGAIN);
+    expect_advance(1);
+}
+
+static uint64_t read_msr(uint32_t index)
+{
+    vcpu->page->gpr[GPR_RCX] = UINT64_C(0xdead00000000) | index;
+    vcpu->page->gpr[GPR_RAX] = vcpu->page->gpr[GPR_RDX] = UINT64_MAX;
+    assert_int_equal(take(VIRT_EXIT_RDMSR, 2), VCPU_AGAIN);
+    return vcpu->page->gpr[GPR_RDX] << 32 | vcpu->page->gpr[GPR_RAX];
+}
+
+static void write_msr(uint32_t index, uint64_t value)
+{
+    vcpu->page->gpr[GPR_RCX] = index;
+    vcpu->page->gpr[GPR_RAX] = UINT64_C(0xffffffff00000000) | (uint32_t)value; /* the upper halves do not count */
+    vcpu->page->gpr[GPR_RDX] = UINT64_C(0xffffffff00000000) | value >> 32;
+    assert_int_equal(take(VIRT_EXIT_WRMSR, 2), VCPU_AGAIN);
+}
+
+static void a_fixed_msr_reads_its_value_and_cannot_be_written(void **state)
+{
+    (void)state;
+    begin();
+    assert_true(read_msr(0x1a0) == UINT64_C(0x1122334455667788));
+    expect_advance(2);
+    write_msr(0x1a0, 0);
+    expect_gp();
+}
+
+static void an_msr_with_ignored_writes_takes_them_and_keeps_its_value(void **state)
+{
+    (void)state;
+    begin();
+    write_msr(0xc0010015, 77);
+    expect_advance(2);
+    assert_int_equal(read_msr(0xc0010015), 3);
+    expect_advance(2);
+}
+
+static void a_refused_and_an_unknown_msr_are_gp(void **state)
+{
+    static const uint32_t indices[] = {0x2ff, 0x1234, 0xc0010114, 0x3a, UINT32_MAX};
+
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < ARRAY_SIZE(indices); i++) {
+        (void)read_msr(indices[i]);
+        expect_gp();
+        write_msr(indices[i], 0);
+        expect_gp();
+    }
+}
+
+static void an_msr_of_the_vmm_goes_to_the_vmm(void **state)
+{
+    (void)state;
+    begin();
+    vcpu->page->gpr[GPR_RCX] = 0x4b564d00;
+    vcpu->page->gpr[GPR_RAX] = 0x89abcdef;
+    vcpu->page->gpr[GPR_RDX] = 0x01234567;
+    assert_int_equal(take(VIRT_EXIT_WRMSR, 2), VCPU_TO_VMM);
+    assert_int_equal(out.reason, VCPU_EXIT_MSR);
+    assert_int_equal(out.msr.index, 0x4b564d00);
+    assert_int_equal(out.msr.write, 1);
+    assert_true(out.msr.value == UINT64_C(0x0123456789abcdef));
+    assert_int_equal(out.next_rip, RIP + 2);
+    assert_int_equal(take(VIRT_EXIT_RDMSR, 2), VCPU_TO_VMM);
+    assert_int_equal(out.msr.write, 0);
+    assert_int_equal(fake->advances, 0);
+    assert_int_equal(fake->injected, 0);
+}
+
+static void an_architectural_msr_is_the_backends(void **state)
+{
+    (void)state;
+    begin();
+    write_msr(MSR_STAR, UINT64_C(0x0023001000000000));
+    expect_advance(2);
+    assert_true(read_msr(MSR_STAR) == UINT64_C(0x0023001000000000));
+}
+
+static void the_tsc_counts_from_what_the_guest_wrote(void **state)
+{
+    (void)state;
+    begin();
+    write_msr(MSR_TSC, 5000);
+    expect_advance(2);
+    fake_tsc += 123;
+    assert_int_equal(read_msr(MSR_TSC), 5123);
+    write_msr(MSR_TSC, UINT64_MAX - 10);
+    fake_tsc += 20;
+    assert_int_equal(read_msr(MSR_TSC), 9);
+}
+
+static void the_deadline_of_the_guests_timer_is_armed_in_host_time(void **state)
+{
+    (void)state;
+    begin();
+    write_msr(MSR_TSC, 1000);
+    vcpu->lapic.apic_base |= VLAPIC_BASE_X2APIC;
+    write_msr(0x80f, 0x1ff);         /* software enable */
+    write_msr(0x832, 2u << 17 | 50); /* LVT timer: TSC deadline, vector 50 */
+    write_msr(MSR_TSC_DEADLINE, 3000);
+    assert_int_equal(thread->deadline.node.key, fake_tsc + 2000);
+    assert_int_equal(thread->deadline.cpu, 0);
+    assert_true((cpus[0].attention & ATTENTION_TIMER) != 0);
+    write_msr(MSR_TSC_DEADLINE, 0);
+    assert_int_equal(thread->deadline.cpu, UINT32_MAX);
+}
+
+static void xsetbv(uint64_t value)
+{
+    vcpu->page->gpr[GPR_RAX] = (uint32_t)value;
+    vcpu->page->gpr[GPR_RDX] = value >> 32;
+    assert_int_equal(take(VIRT_EXIT_XSETBV, 3), VCPU_AGAIN);
+}
+
+/* SDM Vol. 1 13.3, with a policy and a machine that have x87, SSE and AVX. */
+static void xsetbv_takes_what_the_manual_allows(void **state)
+{
+    (void)state;
+    begin();
+    for (uint64_t value = 0; value < 0x400; value++) {
+        bool legal = value == 1 || value == 3 || value == 7;
+        vcpu->xcr0 = 1;
+        xsetbv(value);
+        if (legal)
+            expect_advance(3);
+        else
+            expect_gp();
+        assert_int_equal(vcpu->xcr0, legal ? value : 1);
+    }
+    xsetbv(UINT64_C(1) << 63 | 1);
+    expect_gp();
+    xsetbv(UINT64_C(1) << 32 | 1);
+    expect_gp();
+}
+
+static void xsetbv_needs_register_zero_and_ring_zero(void **state)
+{
+    (void)state;
+    begin();
+    vcpu->page->gpr[GPR_RCX] = 1;
+    xsetbv(1);
+    expect_gp();
+    vcpu->page->gpr[GPR_RCX] = 0;
+    for (fake->cpl = 1; fake->cpl <= 3; fake->cpl++) {
+        xsetbv(3);
+        expect_gp();
+    }
+    fake->cpl = 0;
+    xsetbv(3);
+    expect_advance(3);
+}
+
+static void hypercalls_of_the_kernel_are_answered(void **state)
+{
+    (void)state;
+    begin();
+    vcpu->page->gpr[GPR_RAX] = CL_HYPERCALL_NOP;
+    assert_int_equal(take(VIRT_EXIT_HYPERCALL, 3), VCPU_AGAIN);
+    assert_int_equal(vcpu->page->gpr[GPR_RAX], 0);
+    expect_advance(3);
+    vcpu->page->gpr[GPR_RAX] = CL_HYPERCALL_IDENTIFY;
+    assert_int_equal(take(VIRT_EXIT_HYPERCALL, 3), VCPU_AGAIN);
+    assert_int_equal(vcpu->page->gpr[GPR_RAX], CL_HYPERCALL_VERSION);
+    expect_advance(3);
+}
+
+static void other_hypercalls_go_to_the_vmm_with_their_number(void **state)
+{
+    static const uint64_t numbers[] = {0, 1, 5, CL_HYPERCALL_BASE - 1, CL_HYPERCALL_BASE + 2,
+                                       UINT64_C(1) << 32 | CL_HYPERCALL_NOP, UINT64_MAX};
+
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
+        vcpu->page->gpr[GPR_RAX] = numbers[i];
+        assert_int_equal(take(VIRT_EXIT_HYPERCALL, 0), VCPU_TO_VMM);
+        assert_int_equal(out.reason, VCPU_EXIT_HYPERCALL);
+        assert_int_equal(out.next_rip, RIP + 3);
+        assert_true(vcpu->page->gpr[GPR_RAX] == numbers[i]);
+    }
+    assert_int_equal(fake->advances, 0);
+}
+
+static enum vcpu_verdict io(uint16_t port, uint8_t size, uint8_t flags)
+{
+    struct virt_exit exit = {.kind = VIRT_EXIT_IO, .next_rip = RIP + 5, .io = {.port = port, .size_bytes = size, .flags = flags}};
+
+    return vcpu_handle_exit(vcpu, &exit, &out);
+}
+
+static void a_doorbell_rings_for_its_port_and_width(void **state)
+{
+    struct notification *target = new_notification();
+
+    (void)state;
+    begin();
+    assert_int_equal(vm_doorbell_add(vm, 0xc000, 2, target, 9), CL_OK);
+    assert_int_equal(io(0xc000, 2, 0), VCPU_AGAIN);
+    expect_advance(5);
+    assert_int_equal(target->pending, 1 << 9);
+    assert_int_equal(vcpu->page->count_doorbell, 1);
+    target->pending = 0;
+    assert_int_equal(io(0xc000, 1, 0), VCPU_TO_VMM);
+    assert_int_equal(io(0xc000, 4, 0), VCPU_TO_VMM);
+    assert_int_equal(io(0xc001, 2, 0), VCPU_TO_VMM);
+    assert_int_equal(io(0xc000, 2, VCPU_IO_IN), VCPU_TO_VMM);
+    assert_int_equal(io(0xc000, 2, VCPU_IO_STRING | VCPU_IO_REP), VCPU_TO_VMM);
+    assert_int_equal(target->pending, 0);
+    assert_int_equal(fake->advances, 0);
+    assert_int_equal(out.reason, VCPU_EXIT_IO);
+    assert_int_equal(out.next_rip, RIP + 5);
+    assert_int_equal(out.io.port, 0xc000);
+}
+
+static void doorbells_are_added_once_and_removed(void **state)
+{
+    struct notification *target = new_notification();
+
+    (void)state;
+    begin();
+    assert_int_equal(vm_doorbell_add(vm, 0x10, 1, target, 0), CL_OK);
+    assert_int_equal(vm_doorbell_add(vm, 0x10, 1, target, 1), CL_OCCUPIED);
+    assert_int_equal(vm_doorbell_add(vm, 0x10, 2, target, 1), CL_OK);
+    assert_int_equal(vm_doorbell_remove(vm, 0x10, 4), CL_NOT_FOUND);
+    assert_int_equal(vm_doorbell_remove(vm, 0x10, 1), CL_OK);
+    assert_int_equal(vm_doorbell_remove(vm, 0x10, 1), CL_NOT_FOUND);
+    assert_false(vm_doorbell_ring(vm, 0x10, 1));
+    assert_true(vm_doorbell_ring(vm, 0x10, 2));
+    for (unsigned port = 0; port < VM_DOORBELLS_MAX - 1; port++)
+        assert_int_equal(vm_doorbell_add(vm, (uint16_t)(0x100 + port), 1, target, 1), CL_OK);
+    assert_int_equal(vm_doorbell_add(vm, 0x1000, 1, target, 1), CL_LIMIT);
+}
+
+static void hlt_halts_behind_the_instruction(void **state)
+{
+    (void)state;
+    begin();
+    vcpu->activity = VCPU_RUNNING;
+    assert_int_equal(take(VIRT_EXIT_HLT, 1), VCPU_AGAIN);
+    expect_advance(1);
+    assert_int_equal(vcpu->activity, VCPU_HALTED);
+    assert_int_equal(vcpu->page->count_hlt, 1);
+}
+
+static void what_the_vmm_has_to_see_reaches_it_whole(void **state)
+{
+    struct virt_exit memory = {.kind = VIRT_EXIT_MEMORY, .memory = {.address = 0xfee00020, .flags = VCPU_MEMORY_WRITE}};
+    struct virt_exit decode = {.kind = VIRT_EXIT_DECODE, .intercept = VCPU_INTERCEPT_CR_WRITE, .detail = 4, .next_rip = 7};
+    struct virt_exit task = {.kind = VIRT_EXIT_TASK_SWITCH, .task = {.selector = 0x28, .source = 3}, .has_error_code = true,
+                             .error_code = 5};
+
+    (void)state;
+    begin();
+    assert_int_equal(vcpu_handle_exit(vcpu, &memory, &out), VCPU_TO_VMM);
+    assert_int_equal(out.reason, VCPU_EXIT_MEMORY);
+    assert_int_equal(out.memory.address, 0xfee00020);
+    assert_int_equal(out.memory.flags, VCPU_MEMORY_WRITE);
+    assert_int_equal(vcpu_handle_exit(vcpu, &decode, &out), VCPU_TO_VMM);
+    assert_int_equal(out.reason, VCPU_EXIT_DECODE);
+    assert_int_equal(out.decode.intercept, VCPU_INTERCEPT_CR_WRITE);
+    assert_int_equal(out.decode.detail, 4);
+    assert_int_equal(out.next_rip, 7);
+    assert_int_equal(vcpu_handle_exit(vcpu, &task, &out), VCPU_TO_VMM);
+    assert_int_equal(out.reason, VCPU_EXIT_TASK_SWITCH);
+    assert_int_equal(out.task.selector, 0x28);
+    assert_int_equal(out.task.source, 3);
+    assert_int_equal(out.task.error_code, 5);
+    assert_int_equal(take(VIRT_EXIT_TRIPLE_FAULT, 0), VCPU_TO_VMM);
+    assert_int_equal(out.reason, VCPU_EXIT_TRIPLE_FAULT);
+    fake_audits = 0;
+    assert_int_equal(take(VIRT_EXIT_INVALID_STATE, 0), VCPU_TO_VMM);
+    assert_int_equal(out.reason, VCPU_EXIT_INVALID_STATE);
+    assert_int_equal(fake_audits, 1);
+}
+
+static void a_caught_exception_is_the_guests(void **state)
+{
+    struct virt_exit exit = {.kind = VIRT_EXIT_EXCEPTION, .vector = VECTOR_AC, .has_error_code = true};
+
+    (void)state;
+    begin();
+    assert_int_equal(vcpu_handle_exit(vcpu, &exit, &out), VCPU_AGAIN);
+    assert_int_equal(fake->injected, 1);
+    assert_int_equal(fake->event[0].vector, VECTOR_AC);
+    assert_true(fake->event[0].has_error);
+}
+
+static void windows_and_interrupts_only_go_round_the_loop(void **state)
+{
+    static const enum virt_exit_kind kinds[] = {VIRT_EXIT_INTERRUPT, VIRT_EXIT_NMI, VIRT_EXIT_INTERRUPT_WINDOW,
+                                                VIRT_EXIT_NMI_WINDOW, VIRT_EXIT_INIT};
+
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
+        assert_int_equal(take(kinds[i], 0), VCPU_AGAIN);
+    assert_int_equal(fake->advances, 0);
+    assert_int_equal(fake->injected, 0);
+}
+
+static void a_machine_check_is_the_end(void **state)
+{
+    (void)state;
+    begin();
+    assert_true(FAKE_PANICS((void)take(VIRT_EXIT_MACHINE_CHECK, 0)));
+}
+
+static void an_eoi_of_a_level_vector_is_told_to_the_vmm(void **state)
+{
+    struct vlapic_effect effect = {.bits = VLAPIC_EFFECT_EOI, .vector = 0x51};
+
+    (void)state;
+    begin();
+    vcpu_apic_effect(vcpu, &effect);
+    assert_int_equal(vm->eoi[1], UINT64_C(1) << 0x11);
+    assert_int_equal(events->pending, 1 << 7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(cpuid_gives_the_policys_words_and_clears_the_upper_halves),
+        TEST(cpuid_of_a_leaf_that_is_not_there_is_zero),
+        TEST(cpuid_shows_the_apic_id_of_the_vcpu),
+        TEST(cpuid_shows_osxsave_as_cr4_has_it),
+        TEST(cpuid_hides_an_apic_that_is_switched_off),
+        TEST(cpuid_gives_the_size_that_the_cpu_knows_for_xcr0),
+        TEST(an_instruction_without_a_length_has_that_of_its_plain_form),
+        TEST(a_fixed_msr_reads_its_value_and_cannot_be_written),
+        TEST(an_msr_with_ignored_writes_takes_them_and_keeps_its_value),
+        TEST(a_refused_and_an_unknown_msr_are_gp),
+        TEST(an_msr_of_the_vmm_goes_to_the_vmm),
+        TEST(an_architectural_msr_is_the_backends),
+        TEST(the_tsc_counts_from_what_the_guest_wrote),
+        TEST(the_deadline_of_the_guests_timer_is_armed_in_host_time),
+        TEST(xsetbv_takes_what_the_manual_allows),
+        TEST(xsetbv_needs_register_zero_and_ring_zero),
+        TEST(hypercalls_of_the_kernel_are_answered),
+        TEST(other_hypercalls_go_to_the_vmm_with_their_number),
+        TEST(a_doorbell_rings_for_its_port_and_width),
+        TEST(doorbells_are_added_once_and_removed),
+        TEST(hlt_halts_behind_the_instruction),
+        TEST(what_the_vmm_has_to_see_reaches_it_whole),
+        TEST(a_caught_exception_is_the_guests),
+        TEST(windows_and_interrupts_only_go_round_the_loop),
+        TEST(a_machine_check_is_the_end),
+        TEST(an_eoi_of_a_level_vector_is_told_to_the_vmm),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
