@@ -109,11 +109,11 @@ struct boot_info {
     uint64_t ecam_base;        /* 0: none; segment 0 only */
     uint32_t ecam_first_bus;
     uint32_t ecam_last_bus;
-    uint32_t pm_timer_port;  /* 0: none */
-    uint32_t serial_port;    /* I/O port of the first UART, 0: none found */
-    uint32_t reset_port;     /* FADT reset register when it is an I/O port, else 0 */
+    uint32_t pm_timer_port; /* 0: none */
+    uint32_t serial_port;   /* I/O port of the first UART, 0: none found */
+    uint32_t reset_port;    /* FADT reset register when it is an I/O port, else 0 */
     uint32_t reset_value;
-    uint32_t has_8259;       /* 1: a PC/AT-compatible 8259 pair may be wired and must be masked */
+    uint32_t has_8259; /* 1: a PC/AT-compatible 8259 pair may be wired and must be masked */
     uint32_t reserved;
 
     struct boot_framebuffer framebuffer;

@@ -8,10 +8,10 @@
 #ifndef CL_ABI_HYPERCALL_H
 #define CL_ABI_HYPERCALL_H
 
-#define CL_CPUID_KVM 0x40000000u       /* "KVMKVMKVM\0\0\0" */
+#define CL_CPUID_KVM 0x40000000u /* "KVMKVMKVM\0\0\0" */
 #define CL_CPUID_KVM_FEATURES 0x40000001u
-#define CL_CPUID_BASE 0x40000100u      /* EAX: highest Cloison leaf; EBX, ECX, EDX: "CloisonHypVM" */
-#define CL_CPUID_VERSION 0x40000101u   /* EAX: interface version */
+#define CL_CPUID_BASE 0x40000100u    /* EAX: highest Cloison leaf; EBX, ECX, EDX: "CloisonHypVM" */
+#define CL_CPUID_VERSION 0x40000101u /* EAX: interface version */
 #define CL_CPUID_SIGNATURE "CloisonHypVM"
 
 #define CL_HYPERCALL_BASE 0x434c0000u
@@ -19,7 +19,7 @@
 #define CL_HYPERCALL_IDENTIFY (CL_HYPERCALL_BASE + 1) /* returns CL_HYPERCALL_VERSION */
 #define CL_HYPERCALL_VERSION 1
 
-#define CL_HYPERCALL_UNKNOWN (~0ull) /* no such number */
+#define CL_HYPERCALL_UNKNOWN (~0ull)   /* no such number */
 #define KVM_HYPERCALL_ENOSYS (-1000ll) /* the same, for numbers below 1000h, as a KVM guest expects it */
 
 #endif

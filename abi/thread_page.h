@@ -18,8 +18,8 @@
 /* Why the last failing call of this thread failed. Written by the kernel together with any status but CL_OK,
  * CL_IN_PROGRESS and CL_TIMED_OUT; never cleared. */
 struct breadcrumb {
-    uint32_t status; /* enum cl_status */
-    uint32_t call;   /* enum syscall_number */
+    uint32_t status;                 /* enum cl_status */
+    uint32_t call;                   /* enum syscall_number */
     char text[THREAD_PAGE_TEXT_MAX]; /* a sentence, NUL-terminated */
 };
 

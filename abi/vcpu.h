@@ -17,8 +17,22 @@
 
 /* General registers, in the encoding order of ModRM.reg (SDM Vol. 2A table 2-2). */
 enum vcpu_gpr {
-    GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
-    GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
+    GPR_RAX,
+    GPR_RCX,
+    GPR_RDX,
+    GPR_RBX,
+    GPR_RSP,
+    GPR_RBP,
+    GPR_RSI,
+    GPR_RDI,
+    GPR_R8,
+    GPR_R9,
+    GPR_R10,
+    GPR_R11,
+    GPR_R12,
+    GPR_R13,
+    GPR_R14,
+    GPR_R15,
     GPR_COUNT
 };
 
@@ -64,17 +78,27 @@ enum vcpu_group {
 
 /* MSRs that belong to the architectural state, by name. */
 enum vcpu_msr {
-    VCPU_MSR_STAR, VCPU_MSR_LSTAR, VCPU_MSR_CSTAR, VCPU_MSR_SFMASK, VCPU_MSR_KERNEL_GS_BASE,
-    VCPU_MSR_SYSENTER_CS, VCPU_MSR_SYSENTER_ESP, VCPU_MSR_SYSENTER_EIP,
-    VCPU_MSR_PAT, VCPU_MSR_TSC_AUX, VCPU_MSR_TSC, VCPU_MSR_XSS,
+    VCPU_MSR_STAR,
+    VCPU_MSR_LSTAR,
+    VCPU_MSR_CSTAR,
+    VCPU_MSR_SFMASK,
+    VCPU_MSR_KERNEL_GS_BASE,
+    VCPU_MSR_SYSENTER_CS,
+    VCPU_MSR_SYSENTER_ESP,
+    VCPU_MSR_SYSENTER_EIP,
+    VCPU_MSR_PAT,
+    VCPU_MSR_TSC_AUX,
+    VCPU_MSR_TSC,
+    VCPU_MSR_XSS,
     VCPU_MSR_COUNT
 };
 
-enum vcpu_event_type { /* as in SDM Vol. 3C table 25-17 and APM Vol. 2 §15.20 */
+/* As in SDM Vol. 3C table 25-17 and APM Vol. 2 §15.20. */
+enum vcpu_event_type {
     VCPU_EVENT_NONE = 0,
-    VCPU_EVENT_INTERRUPT = 1,    /* external interrupt, `vector` */
+    VCPU_EVENT_INTERRUPT = 1, /* external interrupt, `vector` */
     VCPU_EVENT_NMI = 2,
-    VCPU_EVENT_EXCEPTION = 3,    /* hardware exception, `vector`, perhaps `error_code` */
+    VCPU_EVENT_EXCEPTION = 3,      /* hardware exception, `vector`, perhaps `error_code` */
     VCPU_EVENT_SOFT_INTERRUPT = 4, /* INT n: `instruction_length` counts */
     VCPU_EVENT_SOFT_EXCEPTION = 5, /* INT3, INTO */
 };
@@ -82,17 +106,17 @@ enum vcpu_event_type { /* as in SDM Vol. 3C table 25-17 and APM Vol. 2 §15.20 *
 enum vcpu_activity { VCPU_RUNNING = 0, VCPU_HALTED = 1, VCPU_WAIT_FOR_SIPI = 2 };
 
 struct vcpu_events {
-    uint8_t type;   /* enum vcpu_event_type: to be delivered at the next entry */
+    uint8_t type; /* enum vcpu_event_type: to be delivered at the next entry */
     uint8_t vector;
     uint8_t has_error_code;
     uint8_t instruction_length;
     uint32_t error_code;
-    uint64_t payload;          /* CR2 for #PF, DR6 bits for #DB, when the event is an exception */
-    uint8_t nmi_blocked;       /* an NMI handler has not yet reached IRET */
+    uint64_t payload;    /* CR2 for #PF, DR6 bits for #DB, when the event is an exception */
+    uint8_t nmi_blocked; /* an NMI handler has not yet reached IRET */
     uint8_t nmi_pending;
-    uint8_t interrupt_shadow;  /* after STI or MOV SS */
-    uint8_t activity;          /* enum vcpu_activity */
-    uint32_t pending_debug;    /* DR6 bits of a trap that waits for the next instruction boundary */
+    uint8_t interrupt_shadow; /* after STI or MOV SS */
+    uint8_t activity;         /* enum vcpu_activity */
+    uint32_t pending_debug;   /* DR6 bits of a trap that waits for the next instruction boundary */
 };
 
 /* Why vcpu_run returned. */
@@ -109,9 +133,9 @@ enum vcpu_exit_reason {
     VCPU_EXIT_SIPI = 8,         /* a SIPI arrived while it waits for one: sipi.vector */
     VCPU_EXIT_EXTINT = 9,       /* the guest can take an ExtINT: answer with vcpu_extint(vector) */
     VCPU_EXIT_TRIPLE_FAULT = 10,
-    VCPU_EXIT_TASK_SWITCH = 11, /* task */
+    VCPU_EXIT_TASK_SWITCH = 11,   /* task */
     VCPU_EXIT_INVALID_STATE = 12, /* the VM entry was refused; the log has the auditor's words */
-    VCPU_EXIT_EOI = 13,         /* reserved: level EOIs set a notification bit instead */
+    VCPU_EXIT_EOI = 13,           /* reserved: level EOIs set a notification bit instead */
     VCPU_EXIT_REASON_COUNT
 };
 
@@ -138,8 +162,8 @@ enum vcpu_intercept {
 
 struct vcpu_exit_io {
     uint16_t port;
-    uint8_t size_bytes; /* 1, 2, 4 */
-    uint8_t flags;      /* VCPU_IO_* */
+    uint8_t size_bytes;   /* 1, 2, 4 */
+    uint8_t flags;        /* VCPU_IO_* */
     uint8_t address_bits; /* 16, 32, 64: of INS and OUTS */
     uint8_t segment;      /* enum vcpu_segment_name: source of OUTS, 0xFF when the VMM has to decode it */
     uint16_t reserved;
@@ -171,17 +195,27 @@ struct vcpu_exit {
         struct vcpu_exit_io io;
         struct vcpu_exit_memory memory;
         struct vcpu_exit_msr msr;
-        struct { uint32_t intercept; uint32_t detail; } decode; /* enum vcpu_intercept; CR or DR number */
-        struct { uint32_t vector; } sipi;
-        struct { uint16_t selector; uint8_t source; uint8_t has_error_code; uint32_t error_code; } task;
+        struct {
+            uint32_t intercept;
+            uint32_t detail;
+        } decode; /* enum vcpu_intercept; CR or DR number */
+        struct {
+            uint32_t vector;
+        } sipi;
+        struct {
+            uint16_t selector;
+            uint8_t source;
+            uint8_t has_error_code;
+            uint32_t error_code;
+        } task;
         uint64_t words[4];
     };
 };
 
 /* How the VMM completes the exit: read by vcpu_run together with `completed`. */
 enum vcpu_completion {
-    VCPU_COMPLETE_RETRY = 0,     /* run the guest on from the RIP in the page */
-    VCPU_COMPLETE_ADVANCE = 1,   /* the instruction is done: go to next_rip, end the interrupt shadow, honour RFLAGS.TF */
+    VCPU_COMPLETE_RETRY = 0,   /* run the guest on from the RIP in the page */
+    VCPU_COMPLETE_ADVANCE = 1, /* the instruction is done: go to next_rip, end the interrupt shadow, honour RFLAGS.TF */
     VCPU_COMPLETE_EXCEPTION = 2, /* raise the exception in `event` instead (group EVENTS need not be marked dirty) */
 };
 
@@ -208,7 +242,8 @@ struct vcpu_page {
     uint64_t exits_to_vmm;
     uint64_t exits_in_kernel;
     uint64_t guest_tsc_total; /* TSC ticks spent in the guest */
-    uint64_t count_cpuid, count_msr, count_hlt, count_doorbell, count_hypercall, count_interrupt, count_memory, count_io;
+    uint64_t count_cpuid, count_msr, count_hlt, count_doorbell, count_hypercall, count_interrupt, count_memory,
+        count_io;
 };
 
 static_assert(sizeof(struct vcpu_page) <= 4096, "the vCPU page is one page");

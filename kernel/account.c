@@ -26,8 +26,8 @@ void account_refund(struct account *account, enum account_purse purse, uint64_t 
     ASSERT(before >= bytes);
 }
 
-static enum cl_status account_setup(struct account *account, struct account *parent, const struct sched_authority *authority,
-                                    struct account *payer)
+static enum cl_status account_setup(struct account *account, struct account *parent,
+                                    const struct sched_authority *authority, struct account *payer)
 {
     struct sched_group *groups = NULL;
     size_t bytes = sched_group_bytes();
@@ -42,12 +42,12 @@ static enum cl_status account_setup(struct account *account, struct account *par
 struct account *account_create_root(uint64_t kernel_bytes, uint64_t memory_bytes)
 {
     struct account *root = object_create(NULL, OBJECT_ACCOUNT, sizeof(*root));
-    struct sched_authority authority = {.affinity = AFFINITY_ALL,
-                                        .class = CLASS_FAIR,
-                                        .weight = WEIGHT_DEFAULT,
-                                        .priority_max = PRIORITY_COUNT - 1,
-                                        .budget_tsc = time_from_ns(9000000), /* a tenth stays for the fair class */
-                                        .period_tsc = time_from_ns(10000000)};
+    struct sched_authority authority = { .affinity = AFFINITY_ALL,
+                                         .class = CLASS_FAIR,
+                                         .weight = WEIGHT_DEFAULT,
+                                         .priority_max = PRIORITY_COUNT - 1,
+                                         .budget_tsc = time_from_ns(9000000), /* a tenth stays for the fair class */
+                                         .period_tsc = time_from_ns(10000000) };
 
     ASSERT(root != NULL);
     root->limit[PURSE_KERNEL] = kernel_bytes;
@@ -59,22 +59,24 @@ struct account *account_create_root(uint64_t kernel_bytes, uint64_t memory_bytes
     return root;
 }
 
-enum cl_status account_create(struct account *parent, const struct account_arguments *arguments, struct account **created)
+enum cl_status account_create(struct account *parent, const struct account_arguments *arguments,
+                              struct account **created)
 {
-    struct sched_authority authority = {.affinity = arguments->affinity,
-                                        .class = arguments->scheduling_class,
-                                        .weight = arguments->weight,
-                                        .priority_max = arguments->priority_max,
-                                        .budget_tsc = time_from_ns(arguments->budget_ns),
-                                        .period_tsc = time_from_ns(arguments->period_ns),
-                                        .cap_permille = arguments->cap_permille};
+    struct sched_authority authority = { .affinity = arguments->affinity,
+                                         .class = arguments->scheduling_class,
+                                         .weight = arguments->weight,
+                                         .priority_max = arguments->priority_max,
+                                         .budget_tsc = time_from_ns(arguments->budget_ns),
+                                         .period_tsc = time_from_ns(arguments->period_ns),
+                                         .cap_permille = arguments->cap_permille };
     struct account *account;
 
     if (parent->depth >= ACCOUNT_DEPTH_MAX)
         return refuse(CL_LIMIT, "accounts nest %u deep at most", ACCOUNT_DEPTH_MAX);
     TRY(sched_admit(&parent->sched, &authority));
     if (account_charge(parent, PURSE_KERNEL, arguments->kernel_bytes) != CL_OK)
-        return refuse(CL_NO_MEMORY, "the parent account has not %lu bytes of kernel memory to give", arguments->kernel_bytes);
+        return refuse(CL_NO_MEMORY, "the parent account has not %lu bytes of kernel memory to give",
+                      arguments->kernel_bytes);
     if (account_charge(parent, PURSE_MEMORY, arguments->memory_bytes) != CL_OK) {
         account_refund(parent, PURSE_KERNEL, arguments->kernel_bytes);
         return refuse(CL_NO_MEMORY, "the parent account has not %lu bytes of memory to give", arguments->memory_bytes);

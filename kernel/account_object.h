@@ -9,12 +9,12 @@
 
 struct account {
     struct object object;
-    uint32_t depth;          /* [o] below the root */
-    struct account *parent;  /* [o] holds a reference; NULL: root */
-    uint64_t limit[PURSE_COUNT]; /* [o] taken out of the parent's purses */
-    uint64_t used[PURSE_COUNT];  /* [a] */
-    struct object *objects;  /* [s] what it pays for and was not destroyed */
-    uint32_t object_count;   /* [s] */
+    uint32_t depth;                     /* [o] below the root */
+    struct account *parent;             /* [o] holds a reference; NULL: root */
+    uint64_t limit[PURSE_COUNT];        /* [o] taken out of the parent's purses */
+    uint64_t used[PURSE_COUNT];         /* [a] */
+    struct object *objects;             /* [s] what it pays for and was not destroyed */
+    uint32_t object_count;              /* [s] */
     struct account_arguments arguments; /* [o] */
     struct sched_account sched;
 };

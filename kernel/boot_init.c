@@ -91,15 +91,17 @@ static uint64_t load_program(struct domain *init, struct account *root, const ch
     const Elf64_Ehdr *elf = (const Elf64_Ehdr *)file;
 
     if (size < sizeof(*elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_machine != EM_X86_64 ||
-        elf->e_phentsize != sizeof(Elf64_Phdr) || elf->e_phoff > size || elf->e_phnum * sizeof(Elf64_Phdr) > size - elf->e_phoff)
+        elf->e_phentsize != sizeof(Elf64_Phdr) || elf->e_phoff > size ||
+        elf->e_phnum * sizeof(Elf64_Phdr) > size - elf->e_phoff)
         panic("init.elf is not an x86-64 program");
     const Elf64_Phdr *headers = (const Elf64_Phdr *)(file + elf->e_phoff);
     for (unsigned i = 0; i < elf->e_phnum; i++) {
         const Elf64_Phdr *h = &headers[i];
         if (h->p_type != PT_LOAD || h->p_memsz == 0)
             continue;
-        if (h->p_offset > size || h->p_filesz > size - h->p_offset || h->p_filesz > h->p_memsz || h->p_vaddr < LAYOUT_USER_FIRST ||
-            h->p_vaddr >= LAYOUT_USER_END || h->p_memsz > LAYOUT_USER_END - h->p_vaddr)
+        if (h->p_offset > size || h->p_filesz > size - h->p_offset || h->p_filesz > h->p_memsz ||
+            h->p_vaddr < LAYOUT_USER_FIRST || h->p_vaddr >= LAYOUT_USER_END ||
+            h->p_memsz > LAYOUT_USER_END - h->p_vaddr)
             panic("init.elf: segment %u leaves the file or the user half", i);
         load_segment(init, root, file, h);
     }
@@ -123,8 +125,9 @@ static void give_capabilities(struct domain *init, struct account *root, const s
     give_boot_object(init, INIT_SLOT_SYSTEM, OBJECT_SYSTEM);
     give_boot_object(init, INIT_SLOT_PORTS, OBJECT_PORTS);
     give_boot_object(init, INIT_SLOT_IRQS, OBJECT_IRQS);
-    must(memory_create_fixed(hpa(boot->image_base), align_up(boot->image_size_bytes, PAGE_SIZE), PT_WRITE_BACK, &memory),
-         "the system image");
+    must(
+        memory_create_fixed(hpa(boot->image_base), align_up(boot->image_size_bytes, PAGE_SIZE), PT_WRITE_BACK, &memory),
+        "the system image");
     cap_insert(init, INIT_SLOT_IMAGE, &memory->object, RIGHT_READ | RIGHT_EXECUTE | RIGHT_COPY);
     if (boot->framebuffer.format != BOOT_PIXELS_NONE) {
         must(memory_create_fixed(hpa(align_down(boot->framebuffer.base, PAGE_SIZE)),
@@ -136,7 +139,7 @@ static void give_capabilities(struct domain *init, struct account *root, const s
 
 void boot_init(const struct boot_info *boot, struct account *root)
 {
-    struct thread_arguments arguments = {.page_address = INIT_THREAD_PAGE_ADDRESS, .cpu = 0};
+    struct thread_arguments arguments = { .page_address = INIT_THREAD_PAGE_ADDRESS, .cpu = 0 };
     struct domain *init;
     struct thread *thread;
     uint64_t size;

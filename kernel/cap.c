@@ -9,8 +9,8 @@
 #define CAP_RIGHTS_SHIFT 48
 
 static const char *const type_names[OBJECT_TYPE_COUNT] = {
-    "nothing", "an account", "a domain", "a thread", "a memory object", "a notification",
-    "a VM",    "a vCPU",     "an IRQ",   "ports",    "the system",      "the interrupt sources", "a doorbell",
+    "nothing", "an account", "a domain", "a thread",   "a memory object",       "a notification", "a VM",
+    "a vCPU",  "an IRQ",     "ports",    "the system", "the interrupt sources", "a doorbell",
 };
 
 enum cl_status cap_lookup_any(struct domain *domain, uint64_t slot, unsigned rights, struct object **object,
@@ -26,7 +26,8 @@ enum cl_status cap_lookup_any(struct domain *domain, uint64_t slot, unsigned rig
     *object = (struct object *)((cap & CAP_POINTER) | CAP_KERNEL);
     *rights_found = (unsigned)(cap >> CAP_RIGHTS_SHIFT);
     if ((*rights_found & rights) != rights)
-        return refuse(CL_NO_RIGHT, "slot %lu: the call needs rights %x, the capability has %x", slot, rights, *rights_found);
+        return refuse(CL_NO_RIGHT, "slot %lu: the call needs rights %x, the capability has %x", slot, rights,
+                      *rights_found);
     return CL_OK;
 }
 
@@ -37,7 +38,8 @@ enum cl_status cap_lookup(struct domain *domain, uint64_t slot, enum object_type
 
     TRY(cap_lookup_any(domain, slot, rights, &found, &rights_found));
     if (found->type != type)
-        return refuse(CL_BAD_CAPABILITY, "slot %lu is %s, the call needs %s", slot, type_names[found->type], type_names[type]);
+        return refuse(CL_BAD_CAPABILITY, "slot %lu is %s, the call needs %s", slot, type_names[found->type],
+                      type_names[type]);
     if (found->dead)
         return refuse(CL_STOPPED, "slot %lu: the object was destroyed", slot);
     *(struct object **)object = found;

@@ -49,12 +49,12 @@ void idt_build(void)
         uint64_t stub = (uint64_t)interrupt_stubs + i * STUB_BYTES;
         uint8_t ist = i == VECTOR_NMI ? 1 : i == VECTOR_DF ? 2 : i == VECTOR_MC ? 3 : 0;
         bool for_users = i == VECTOR_BP || i == VECTOR_OF;
-        idt[i] = (struct gate){.offset_low = (uint16_t)stub,
-                               .selector = SELECTOR_KERNEL_CODE,
-                               .ist = ist,
-                               .type = (uint8_t)(GATE_INTERRUPT | (for_users ? GATE_DPL3 : 0)),
-                               .offset_middle = (uint16_t)(stub >> 16),
-                               .offset_high = (uint32_t)(stub >> 32)};
+        idt[i] = (struct gate){ .offset_low = (uint16_t)stub,
+                                .selector = SELECTOR_KERNEL_CODE,
+                                .ist = ist,
+                                .type = (uint8_t)(GATE_INTERRUPT | (for_users ? GATE_DPL3 : 0)),
+                                .offset_middle = (uint16_t)(stub >> 16),
+                                .offset_high = (uint32_t)(stub >> 32) };
     }
 }
 
@@ -73,8 +73,8 @@ static void load_descriptors(struct cpu *cpu)
     cpu->tss.iomap_base = sizeof(cpu->tss); /* beyond the limit: no port for ring 3 */
     cpu->tss.iomap[sizeof(cpu->tss.iomap) - 1] = 0xff;
 
-    struct table_pointer gdtr = {sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
-    struct table_pointer idtr = {sizeof(idt) - 1, (uint64_t)idt};
+    struct table_pointer gdtr = { sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt };
+    struct table_pointer idtr = { sizeof(idt) - 1, (uint64_t)idt };
     __asm__ volatile("lgdt %0\n\t"
                      "lidt %1\n\t"
                      "pushq %2\n\t"

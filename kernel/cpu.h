@@ -47,21 +47,21 @@ struct cpu {
     uint32_t apic_id;
     uint32_t interrupts;
 
-    struct domain *domain;        /* whose page table is loaded */
-    struct xstate *xstate;        /* the area whose contents are in the registers; NULL: nobody's */
-    uint64_t xcr0;                /* as loaded */
-    struct vcpu *vcpu;            /* loaded by the backend; NULL: none */
-    uint64_t fs_base;             /* as loaded */
-    struct domain *iomap_owner;   /* whose ports the TSS bitmap shows; NULL: none */
-    bool iomap_stale;             /* [a] some domain's ports were changed */
-    uint64_t shootdown_done;      /* [a] */
-    uint64_t timer_programmed;    /* TSC deadline in the local APIC, ~0: none */
+    struct domain *domain;      /* whose page table is loaded */
+    struct xstate *xstate;      /* the area whose contents are in the registers; NULL: nobody's */
+    uint64_t xcr0;              /* as loaded */
+    struct vcpu *vcpu;          /* loaded by the backend; NULL: none */
+    uint64_t fs_base;           /* as loaded */
+    struct domain *iomap_owner; /* whose ports the TSS bitmap shows; NULL: none */
+    bool iomap_stale;           /* [a] some domain's ports were changed */
+    uint64_t shootdown_done;    /* [a] */
+    uint64_t timer_programmed;  /* TSC deadline in the local APIC, ~0: none */
     bool online;
-    bool sweeping;                /* a KICK of our own is on its way: ATTENTION_SWEEP */
-    bool nmi_seen;                /* an NMI came while a guest ran */
+    bool sweeping; /* a KICK of our own is on its way: ATTENTION_SWEEP */
+    bool nmi_seen; /* an NMI came while a guest ran */
 
-    void *trace;                  /* struct trace_ring, in the pool */
-    uint64_t *window;             /* the page-table entry of this CPU's window */
+    void *trace;      /* struct trace_ring, in the pool */
+    uint64_t *window; /* the page-table entry of this CPU's window */
     struct timers timers;
     struct sched_cpu sched;
     uint64_t idle_tsc, switches, ipis;

@@ -133,7 +133,8 @@ void crash_report_user(const struct thread *thread, uint64_t address)
 {
     const struct registers *r = &thread->registers;
 
-    log_line("domain %s stopped: %s at %lx, address %lx", thread->domain->name, exception_names[r->vector], r->rip, address);
+    log_line("domain %s stopped: %s at %lx, address %lx", thread->domain->name, exception_names[r->vector], r->rip,
+             address);
     print_registers(r);
 }
 

@@ -13,8 +13,8 @@
 #include "kernel/system.h"
 #include "kernel/thread.h"
 
-#define SWEEP_PIECE 64       /* capabilities dropped per call */
-#define TABLE_PIECE 32       /* page-table pages freed per look */
+#define SWEEP_PIECE 64 /* capabilities dropped per call */
+#define TABLE_PIECE 32 /* page-table pages freed per look */
 #define USER_ROOT_ENTRIES 256
 #define IOMAP_ORDER 1
 

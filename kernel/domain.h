@@ -19,13 +19,13 @@ struct domain {
     struct object object;
     struct space space;
     char name[DOMAIN_NAME_MAX];
-    capability *slots;    /* [s] written, read without a lock */
-    uint32_t slot_count;  /* [o] */
-    uint32_t slots_order; /* [o] pool order of the table */
-    bool stopped;         /* [a] none of its threads enters ring 3 or a guest */
-    uint32_t threads;     /* [s] */
-    uint32_t slots_swept; /* [s] progress of the destruction */
-    uint8_t *iomap;       /* [s] 8 KiB, bit clear = port granted; NULL: no ports */
+    capability *slots;           /* [s] written, read without a lock */
+    uint32_t slot_count;         /* [o] */
+    uint32_t slots_order;        /* [o] pool order of the table */
+    bool stopped;                /* [a] none of its threads enters ring 3 or a guest */
+    uint32_t threads;            /* [s] */
+    uint32_t slots_swept;        /* [s] progress of the destruction */
+    uint8_t *iomap;              /* [s] 8 KiB, bit clear = port granted; NULL: no ports */
     struct notification *faults; /* [o] told when the domain is stopped by a fault; may be NULL */
     uint64_t faults_bit;
 };
@@ -50,7 +50,8 @@ void cap_insert(struct domain *domain, uint64_t slot, struct object *object, uns
 void cap_remove(struct domain *domain, uint64_t slot);
 
 /* An empty domain. CL_NO_MEMORY. Structure lock. */
-enum cl_status domain_create(struct account *account, const char *name, uint32_t slot_count, struct domain **created) CL_MUST_CHECK;
+enum cl_status domain_create(struct account *account, const char *name, uint32_t slot_count,
+                             struct domain **created) CL_MUST_CHECK;
 
 /* All its threads leave at their next kernel entry. True once no CPU runs one. */
 bool domain_stop(struct domain *domain);

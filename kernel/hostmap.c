@@ -21,7 +21,9 @@ static void enter(uint64_t address, struct hpa frame, uint64_t size_bytes, unsig
 {
     while (size_bytes > 0) {
         bool large = is_aligned(address | frame.value, LARGE_SIZE) && size_bytes >= LARGE_SIZE;
-        struct pt_leaf leaf = {.frame = frame, .page_shift = large ? LARGE_SHIFT : PAGE_SHIFT, .rights = rights, .type = type};
+        struct pt_leaf leaf = {
+            .frame = frame, .page_shift = large ? LARGE_SHIFT : PAGE_SHIFT, .rights = rights, .type = type
+        };
         uint64_t step = large ? LARGE_SIZE : PAGE_SIZE;
         enum cl_status status = pt_set(&kernel_map, address, leaf);
         ASSERT(status == CL_OK);
@@ -42,7 +44,8 @@ void hostmap_build(const struct boot_info *boot, uint64_t pool_base, struct hpa 
     ASSERT(status == CL_OK);
     enter((uint64_t)kernel_start, image, text, PT_READ | PT_EXECUTE | PT_GLOBAL, PT_WRITE_BACK);
     enter((uint64_t)kernel_text_end, hpa_add(image, text), rodata, PT_READ | PT_GLOBAL, PT_WRITE_BACK);
-    enter((uint64_t)kernel_rodata_end, hpa_add(image, text + rodata), data, PT_READ | PT_WRITE | PT_GLOBAL, PT_WRITE_BACK);
+    enter((uint64_t)kernel_rodata_end, hpa_add(image, text + rodata), data, PT_READ | PT_WRITE | PT_GLOBAL,
+          PT_WRITE_BACK);
     enter(pool_base, pool, pool_bytes, PT_READ | PT_WRITE | PT_GLOBAL, PT_WRITE_BACK);
 }
 
@@ -126,7 +129,7 @@ struct hpa hostmap_trampoline(struct hpa page)
 {
     struct pt tables;
     enum cl_status status = pt_create(&tables, &pt_format_host, NULL);
-    struct pt_leaf leaf = {.frame = page, .page_shift = PAGE_SHIFT, .rights = PT_READ | PT_WRITE | PT_EXECUTE};
+    struct pt_leaf leaf = { .frame = page, .page_shift = PAGE_SHIFT, .rights = PT_READ | PT_WRITE | PT_EXECUTE };
 
     ASSERT(status == CL_OK);
     status = pt_set(&tables, page.value, leaf);

@@ -28,8 +28,8 @@ static struct ioapic ioapics[BOOT_IOAPICS_MAX]; /* sealed after boot */
 static uint32_t ioapic_count;
 static struct boot_override overrides[BOOT_OVERRIDES_MAX];
 static uint32_t override_count;
-static struct spinlock ioapic_lock;                                                   /* beside the pool lock */
-static struct irq *by_vector[VECTOR_DEVICE_LAST - VECTOR_DEVICE_FIRST + 1];            /* [s] written, read anywhere */
+static struct spinlock ioapic_lock;                                         /* beside the pool lock */
+static struct irq *by_vector[VECTOR_DEVICE_LAST - VECTOR_DEVICE_FIRST + 1]; /* [s] written, read anywhere */
 
 static uint32_t ioapic_read(const struct ioapic *ioapic, uint32_t index)
 {
@@ -87,7 +87,8 @@ static uint32_t polarity_and_trigger(uint32_t *gsi)
         if (overrides[i].irq != *gsi)
             continue;
         *gsi = overrides[i].gsi;
-        return ((overrides[i].flags & 3) == 3 ? ENTRY_ACTIVE_LOW : 0) | ((overrides[i].flags >> 2 & 3) == 3 ? ENTRY_LEVEL : 0);
+        return ((overrides[i].flags & 3) == 3 ? ENTRY_ACTIVE_LOW : 0) |
+               ((overrides[i].flags >> 2 & 3) == 3 ? ENTRY_LEVEL : 0);
     }
     return 0;
 }
@@ -111,7 +112,8 @@ enum cl_status irq_create(struct account *account, uint32_t gsi, struct notifica
     struct irq *irq;
 
     if (cpus[0].apic_id > 0xfe)
-        return refuse(CL_UNSUPPORTED, "interrupts cannot be routed to APIC ID %u without interrupt remapping", cpus[0].apic_id);
+        return refuse(CL_UNSUPPORTED, "interrupts cannot be routed to APIC ID %u without interrupt remapping",
+                      cpus[0].apic_id);
     if (find_pin(gsi) == NULL)
         return refuse(CL_NOT_FOUND, "no IOAPIC pin has the global system interrupt %u", gsi);
     for (unsigned i = 0; i < ARRAY_SIZE(by_vector); i++) {

@@ -10,11 +10,11 @@ struct notification;
 
 struct irq {
     struct object object;
-    uint32_t gsi;         /* [o] */
-    uint8_t vector;       /* [o] */
-    bool level;           /* [o] masked until it is acknowledged */
+    uint32_t gsi;                /* [o] */
+    uint8_t vector;              /* [o] */
+    bool level;                  /* [o] masked until it is acknowledged */
     struct notification *target; /* [o] holds a reference */
-    uint64_t bit;         /* [o] */
+    uint64_t bit;                /* [o] */
 };
 
 /* Map the IOAPICs, mask every pin and the 8259 pair. Boot. */

@@ -11,7 +11,7 @@
 #include "kernel/types.h"
 
 struct spinlock {
-    uint32_t next;   /* ticket for the next one who comes */
+    uint32_t next;    /* ticket for the next one who comes */
     uint32_t serving; /* ticket of the holder */
 };
 

@@ -12,7 +12,7 @@
 #define LOG_BYTES 65536 /* a power of two */
 
 static char ring[LOG_BYTES];
-static uint64_t written; /* [l] */
+static uint64_t written;     /* [l] */
 static uint16_t serial_port; /* [l] */
 static uint16_t serial_at_boot;
 static bool panicking;

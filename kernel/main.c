@@ -36,7 +36,7 @@ extern const char kernel_start[];
 const struct virt_ops *virt;
 
 static struct boot_info boot_copy;
-static struct hpa pool_place; /* physical */
+static struct hpa pool_place;        /* physical */
 static uint64_t loader_entries[256]; /* the loader's one-to-one map, lent to our tables until init is built */
 
 /* Early tables that map the pool for the loader's root: the pool's own do not exist before it is mapped. */
@@ -163,7 +163,7 @@ static void find_cpus(void)
 /* Which backend, if any. A machine without one still boots to ring 3 and says why it runs no VMs. */
 static void find_virt(void)
 {
-    static const struct virt_ops *const backends[] = {&svm_ops, &vmx_ops};
+    static const struct virt_ops *const backends[] = { &svm_ops, &vmx_ops };
     uint32_t extended = x86_cpuid(0x80000000, 0).eax;
     bool pages_1gib = extended >= 0x80000001 && (x86_cpuid(0x80000001, 0).edx & (1u << 26)) != 0;
 
@@ -193,8 +193,9 @@ static void boot_on_own_stack(void)
     lapic_calibrate();
     cpu->timer_programmed = UINT64_MAX;
     info_build(&boot_copy);
-    log_line("CPU: %s, %u found, TSC %lu MHz, %s, %s", info_page->cpu_name[0] != '\0' ? info_page->cpu_name : "(unnamed)",
-             cpu_count, tsc_hz / 1000000, lapic_has_x2apic() ? "x2APIC" : "xAPIC (no x2APIC)",
+    log_line("CPU: %s, %u found, TSC %lu MHz, %s, %s",
+             info_page->cpu_name[0] != '\0' ? info_page->cpu_name : "(unnamed)", cpu_count, tsc_hz / 1000000,
+             lapic_has_x2apic() ? "x2APIC" : "xAPIC (no x2APIC)",
              lapic_has_tsc_deadline() ? "TSC deadline timer" : "APIC one-shot timer (no TSC deadline)");
     find_virt();
     if (virt != NULL && virt->cpu_enable() != CL_OK)
@@ -212,8 +213,8 @@ static void boot_on_own_stack(void)
     boot_init(&boot_copy, root);
     drop_loader();
     free_loader_memory();
-    log_line("memory: %lu MiB, of which %lu MiB at %lx are the kernel's pool; %u of %u CPUs run", info_page->memory_bytes / MIB,
-             pool_size() / MIB, pool_place.value, started, cpu_count);
+    log_line("memory: %lu MiB, of which %lu MiB at %lx are the kernel's pool; %u of %u CPUs run",
+             info_page->memory_bytes / MIB, pool_size() / MIB, pool_place.value, started, cpu_count);
     kernel_exit();
 }
 
@@ -224,7 +225,8 @@ void kernel_main(const struct boot_info *boot)
             __asm__ volatile("cli; hlt");
     memcpy(&boot_copy, boot, sizeof(boot_copy));
     log_serial((uint16_t)boot_copy.serial_port);
-    log_line("Cloison kernel at %lx, system image of %lu KiB", boot_copy.kernel_base, boot_copy.image_size_bytes / 1024);
+    log_line("Cloison kernel at %lx, system image of %lu KiB", boot_copy.kernel_base,
+             boot_copy.image_size_bytes / 1024);
     build_memory();
     find_cpus();
     idt_build();

@@ -6,11 +6,11 @@
 #include "kernel/pool.h"
 #include "kernel/system.h"
 
-#define MAPPINGS_MAX 512  /* per space */
-#define ENTER_PIECE 64    /* leaves entered per call */
-#define SCRUB_PIECE 4     /* frames zeroed per call: 16 KiB, the bound of rule 4 */
-#define REMOVE_PIECE 128  /* leaves removed per call */
-#define LOOK_PIECE 512    /* table entries looked at per call */
+#define MAPPINGS_MAX 512 /* per space */
+#define ENTER_PIECE 64   /* leaves entered per call */
+#define SCRUB_PIECE 4    /* frames zeroed per call: 16 KiB, the bound of rule 4 */
+#define REMOVE_PIECE 128 /* leaves removed per call */
+#define LOOK_PIECE 512   /* table entries looked at per call */
 
 /* The mapping that starts at or covers `address`, and the link where it (or its successor) hangs. */
 static struct mapping **find_link(struct space *space, uint64_t address)
@@ -43,7 +43,8 @@ static enum cl_status mapping_add(struct space *space, struct account *account, 
     TRY(check_range(space, address, length));
     link = find_link(space, address);
     if (*link != NULL && (*link)->address < address + length)
-        return refuse(CL_OCCUPIED, "%lx + %lx meets the mapping at %lx + %lx", address, length, (*link)->address, (*link)->length);
+        return refuse(CL_OCCUPIED, "%lx + %lx meets the mapping at %lx + %lx", address, length, (*link)->address,
+                      (*link)->length);
     if (space->mapping_count >= MAPPINGS_MAX)
         return refuse(CL_LIMIT, "an address space has at most %u mappings", MAPPINGS_MAX);
     mapping = pool_object(account, sizeof(*mapping));
@@ -96,17 +97,19 @@ static enum cl_status enter_one(struct mapping *mapping, unsigned *budget)
     return CL_OK;
 }
 
-enum cl_status memory_map(struct memory *memory, struct space *space, struct account *account, uint64_t offset, uint64_t length,
-                          uint64_t address, unsigned rights, uint64_t *done)
+enum cl_status memory_map(struct memory *memory, struct space *space, struct account *account, uint64_t offset,
+                          uint64_t length, uint64_t address, unsigned rights, uint64_t *done)
 {
     struct mapping *mapping = *find_link(space, address);
     unsigned scrub_budget = SCRUB_PIECE;
 
     *done = 0;
     if (!is_aligned(offset, PAGE_SIZE) || offset > memory->size_bytes || length > memory->size_bytes - offset)
-        return refuse(CL_BAD_ARGUMENT, "offset %lx + %lx is not within the memory's %lx bytes", offset, length, memory->size_bytes);
-    bool goes_on = mapping != NULL && mapping->memory == memory && mapping->address == address && mapping->offset == offset &&
-                   mapping->length == length && mapping->rights == rights && mapping->done < length && mapping->flush == 0;
+        return refuse(CL_BAD_ARGUMENT, "offset %lx + %lx is not within the memory's %lx bytes", offset, length,
+                      memory->size_bytes);
+    bool goes_on = mapping != NULL && mapping->memory == memory && mapping->address == address &&
+                   mapping->offset == offset && mapping->length == length && mapping->rights == rights &&
+                   mapping->done < length && mapping->flush == 0;
     if (!goes_on) {
         TRY(mapping_add(space, account, address, length, &mapping));
         mapping->memory = memory;
@@ -129,7 +132,9 @@ enum cl_status memory_map(struct memory *memory, struct space *space, struct acc
 enum cl_status space_map_kernel_page(struct space *space, struct account *account, const void *page, uint64_t address,
                                      unsigned rights)
 {
-    struct pt_leaf leaf = {.frame = pool_physical(page), .page_shift = PAGE_SHIFT, .rights = rights | PT_READ | PT_USER};
+    struct pt_leaf leaf = { .frame = pool_physical(page),
+                            .page_shift = PAGE_SHIFT,
+                            .rights = rights | PT_READ | PT_USER };
     struct mapping *mapping;
 
     TRY(mapping_add(space, account, address, PAGE_SIZE, &mapping));

@@ -9,10 +9,10 @@
 #include "kernel/system.h"
 #include "kernel/window.h"
 
-#define SCRUB_PIECE 4      /* frames zeroed per call: 16 KiB, the bound of rule 4 */
-#define FREE_PIECE 64      /* leaves given back per call */
-#define SLICE_DEPTH_MAX 8  /* slices of slices: looking a frame up and destroying go through all */
-#define LOOK_PIECE 512     /* table entries looked at per call */
+#define SCRUB_PIECE 4     /* frames zeroed per call: 16 KiB, the bound of rule 4 */
+#define FREE_PIECE 64     /* leaves given back per call */
+#define SLICE_DEPTH_MAX 8 /* slices of slices: looking a frame up and destroying go through all */
+#define LOOK_PIECE 512    /* table entries looked at per call */
 /* What the rights of a leaf in a memory's own map mean. */
 #define LEAF_DIRTY PT_READ
 #define LEAF_SCRUBBED (PT_READ | PT_WRITE)
@@ -67,7 +67,8 @@ enum cl_status memory_slice(struct account *account, struct memory *parent, uint
 
     if (!is_aligned(offset | length, PAGE_SIZE) || length == 0 || offset > parent->size_bytes ||
         length > parent->size_bytes - offset)
-        return refuse(CL_BAD_ARGUMENT, "slice %lx + %lx is not whole pages within %lx bytes", offset, length, parent->size_bytes);
+        return refuse(CL_BAD_ARGUMENT, "slice %lx + %lx is not whole pages within %lx bytes", offset, length,
+                      parent->size_bytes);
     if (parent->depth >= SLICE_DEPTH_MAX)
         return refuse(CL_LIMIT, "slices nest %u deep at most", SLICE_DEPTH_MAX);
     memory = object_create(account, OBJECT_MEMORY, sizeof(*memory));
@@ -91,7 +92,7 @@ static enum cl_status take(struct memory *memory, uint64_t offset)
 {
     uint64_t block = align_down(offset, LARGE_SIZE);
     bool below = (memory->flags & MEMORY_BELOW_4GIB) != 0;
-    struct pt_leaf leaf = {.page_shift = PAGE_SHIFT, .rights = LEAF_DIRTY};
+    struct pt_leaf leaf = { .page_shift = PAGE_SHIFT, .rights = LEAF_DIRTY };
 
     if ((memory->flags & MEMORY_LARGE) != 0 && memory->size_bytes - block >= LARGE_SIZE &&
         frames_take(LARGE_SHIFT, below, &leaf.frame) == CL_OK) {
@@ -139,7 +140,8 @@ enum cl_status memory_frame(struct memory *memory, uint64_t offset, unsigned *bu
     for (; memory->parent != NULL; memory = memory->parent)
         offset += memory->parent_offset;
     if ((memory->flags & MEMORY_FIXED) != 0) {
-        *leaf = (struct pt_leaf){.frame = hpa_add(memory->base, offset), .page_shift = PAGE_SHIFT, .type = memory->type};
+        *leaf =
+            (struct pt_leaf){ .frame = hpa_add(memory->base, offset), .page_shift = PAGE_SHIFT, .type = memory->type };
         return CL_OK;
     }
     if (!pt_get(&memory->map, offset, leaf)) {

@@ -31,8 +31,7 @@ static unsigned pages_order(size_t size)
 
 void *object_create(struct account *account, enum object_type type, size_t size)
 {
-    struct object *object =
-        size <= 2048 ? pool_object(account, size) : pool_pages(account, pages_order(size));
+    struct object *object = size <= 2048 ? pool_object(account, size) : pool_pages(account, pages_order(size));
 
     if (object == NULL)
         return NULL;

@@ -30,10 +30,10 @@ static void map_range(const struct boot_memory *range)
     enum pt_type type = range->type == BOOT_MEMORY_MMIO ? PT_UNCACHEABLE : PT_WRITE_BACK;
 
     for (uint64_t offset = 0; offset < range->size_bytes; offset += PAGE_SIZE) {
-        struct pt_leaf leaf = {.frame = hpa(range->base + offset),
-                               .page_shift = PAGE_SHIFT,
-                               .rights = PT_READ | PT_WRITE | PT_EXECUTE,
-                               .type = type};
+        struct pt_leaf leaf = { .frame = hpa(range->base + offset),
+                                .page_shift = PAGE_SHIFT,
+                                .rights = PT_READ | PT_WRITE | PT_EXECUTE,
+                                .type = type };
         enum cl_status status = pt_set(&firmware_map, range->base + offset, leaf);
         ASSERT(status == CL_OK);
     }

@@ -56,7 +56,7 @@ struct conversion {
 
 static const char *parse_conversion(const char *format, struct conversion *c)
 {
-    *c = (struct conversion){.padding = ' '};
+    *c = (struct conversion){ .padding = ' ' };
     for (; *format == '-' || *format == '0'; format++) {
         if (*format == '-')
             c->left = true;
@@ -72,7 +72,7 @@ static const char *parse_conversion(const char *format, struct conversion *c)
 
 size_t print_format(char *buffer, size_t size, const char *format, va_list arguments)
 {
-    struct output out = {buffer, size, 0};
+    struct output out = { buffer, size, 0 };
     struct conversion c;
 
     for (; *format != '\0'; format++) {

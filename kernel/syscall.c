@@ -69,14 +69,14 @@ static enum cl_status dispatch(struct call *call, uint64_t number)
 void syscall_handler(struct registers *registers)
 {
     struct thread *thread = container_of(registers, struct thread, registers);
-    struct call call = {.thread = thread,
-                        .domain = thread->domain,
-                        .a = registers->rdi,
-                        .b = registers->rsi,
-                        .c = registers->rdx,
-                        .d = registers->r10,
-                        .e = registers->r8,
-                        .f = registers->r9};
+    struct call call = { .thread = thread,
+                         .domain = thread->domain,
+                         .a = registers->rdi,
+                         .b = registers->rsi,
+                         .c = registers->rdx,
+                         .d = registers->r10,
+                         .e = registers->r8,
+                         .f = registers->r9 };
 
     enum cl_status status = dispatch(&call, registers->rax);
     if (!call.asleep) {

@@ -13,8 +13,8 @@ struct call {
     struct thread *thread; /* the caller */
     struct domain *domain; /* and its domain */
     uint64_t a, b, c, d, e, f;
-    uint64_t value;        /* goes back in RDX */
-    bool asleep;           /* the caller waits: whoever wakes it sets its registers */
+    uint64_t value; /* goes back in RDX */
+    bool asleep;    /* the caller waits: whoever wakes it sets its registers */
 };
 
 /* The calls of one group; `number` is within the group. Those that create, destroy or map hold the structure lock. */

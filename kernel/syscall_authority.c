@@ -36,7 +36,8 @@ static enum cl_status sys_domain_create(struct call *call)
     TRY(cap_lookup(call->domain, call->b, OBJECT_ACCOUNT, RIGHT_CHARGE, &account));
     TRY(cap_lookup(call->domain, call->d, OBJECT_NOTIFICATION, RIGHT_SIGNAL, &faults));
     if (call->c > DOMAIN_SLOTS_MAX || call->e >= NOTIFICATION_BITS)
-        return refuse(CL_BAD_ARGUMENT, "%lu slots, fault bit %lu: at most %u and 63", call->c, call->e, DOMAIN_SLOTS_MAX);
+        return refuse(CL_BAD_ARGUMENT, "%lu slots, fault bit %lu: at most %u and 63", call->c, call->e,
+                      DOMAIN_SLOTS_MAX);
 
     TRY(domain_create(account, name, (uint32_t)call->c, &domain));
     domain->faults = faults;

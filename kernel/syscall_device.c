@@ -16,7 +16,7 @@
 /* Ports that stay the kernel's: 8259 pair, PCI configuration mechanism #1. */
 static const struct {
     uint16_t first, last;
-} kernel_ports[] = {{0x20, 0x21}, {0xa0, 0xa1}, {0xcf8, 0xcff}};
+} kernel_ports[] = { { 0x20, 0x21 }, { 0xa0, 0xa1 }, { 0xcf8, 0xcff } };
 
 /* ports_grant(ports, domain, first, count, grant) */
 static enum cl_status sys_ports_grant(struct call *call)

@@ -49,15 +49,15 @@ static void report(const struct thread *thread, struct thread_report *out)
 {
     const struct registers *r = &thread->registers;
 
-    *out = (struct thread_report){.state = state_of(thread),
-                                  .vector = (uint32_t)r->vector,
-                                  .error_code = r->error,
-                                  .address = thread->fault_address,
-                                  .rip = r->rip,
-                                  .rsp = r->rsp,
-                                  .rflags = r->rflags,
-                                  .gpr = {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi, r->r8, r->r9,
-                                          r->r10, r->r11, r->r12, r->r13, r->r14, r->r15}};
+    *out = (struct thread_report){ .state = state_of(thread),
+                                   .vector = (uint32_t)r->vector,
+                                   .error_code = r->error,
+                                   .address = thread->fault_address,
+                                   .rip = r->rip,
+                                   .rsp = r->rsp,
+                                   .rflags = r->rflags,
+                                   .gpr = { r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi, r->r8,
+                                            r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15 } };
 }
 
 /* thread_control(thread, operation, value) */

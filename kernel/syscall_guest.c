@@ -146,7 +146,8 @@ static enum cl_status access_state(struct call *call, struct vcpu *vcpu, bool se
                    : xstate_component_get(vcpu->xstate, call->c, call->thread->page->data, &call->value);
     }
     if (call->b == 0 || (call->b & ~(uint64_t)VCPU_GROUP_ALL) != 0)
-        return refuse(CL_BAD_ARGUMENT, "vCPU state %lx: groups 1 to %x, or one of VCPU_STATE_*", call->b, VCPU_GROUP_ALL);
+        return refuse(CL_BAD_ARGUMENT, "vCPU state %lx: groups 1 to %x, or one of VCPU_STATE_*", call->b,
+                      VCPU_GROUP_ALL);
     if (set) {
         return vcpu_set_groups(vcpu, (uint32_t)call->b);
     }
@@ -170,7 +171,7 @@ static enum cl_status sys_vcpu_state(struct call *call, bool set)
 /* vcpu_apic(vcpu, offset, value, write) */
 static enum cl_status sys_vcpu_apic(struct call *call)
 {
-    struct vlapic_effect effect = {0};
+    struct vlapic_effect effect = { 0 };
     struct vcpu *vcpu;
     uint32_t value = 0;
     bool answered;
@@ -187,7 +188,8 @@ static enum cl_status sys_vcpu_apic(struct call *call)
     vcpu_apic_effect(vcpu, &effect);
     vcpu_release(vcpu);
     call->value = value;
-    return answered ? CL_OK : refuse(CL_NOT_FOUND, "the local APIC does not answer at its page: disabled or in x2APIC mode");
+    return answered ? CL_OK
+                    : refuse(CL_NOT_FOUND, "the local APIC does not answer at its page: disabled or in x2APIC mode");
 }
 
 /* vcpu_extint(vcpu, vector, or raise or lower the line) */
@@ -198,8 +200,8 @@ static enum cl_status sys_vcpu_extint(struct call *call)
 
     TRY(cap_lookup(call->domain, call->a, OBJECT_VCPU, RIGHT_SIGNAL, &vcpu));
     if (call->b > EXTINT_LOWER)
-        return refuse(CL_BAD_ARGUMENT, "ExtINT %lu: a vector, %u to raise the line, %u to lower it", call->b, EXTINT_RAISE,
-                      EXTINT_LOWER);
+        return refuse(CL_BAD_ARGUMENT, "ExtINT %lu: a vector, %u to raise the line, %u to lower it", call->b,
+                      EXTINT_RAISE, EXTINT_LOWER);
     if (call->b >= EXTINT_RAISE) {
         if (vlapic_lint(&vcpu->lapic, 0, call->b == EXTINT_RAISE) != VLAPIC_NOTHING || call->b == EXTINT_RAISE)
             vcpu_poke(vcpu);

@@ -62,14 +62,15 @@ static enum cl_status target_space(struct call *call, uint64_t slot, struct spac
 /* memory_map(memory, target, offset, length, address, rights) */
 static enum cl_status sys_memory_map(struct call *call)
 {
-    static const unsigned needed[] = {RIGHT_READ, RIGHT_WRITE, RIGHT_EXECUTE};
+    static const unsigned needed[] = { RIGHT_READ, RIGHT_WRITE, RIGHT_EXECUTE };
     unsigned rights = 0, pt_rights = PT_USER;
     struct account *account;
     struct memory *memory;
     struct space *space;
 
     if (call->f == 0 || (call->f & ~(uint64_t)(MAP_READ | MAP_WRITE | MAP_EXECUTE)) != 0 || (call->f & MAP_READ) == 0)
-        return refuse(CL_BAD_ARGUMENT, "mapping rights %lx: MAP_READ is needed, MAP_WRITE and MAP_EXECUTE may join it", call->f);
+        return refuse(CL_BAD_ARGUMENT, "mapping rights %lx: MAP_READ is needed, MAP_WRITE and MAP_EXECUTE may join it",
+                      call->f);
     for (unsigned i = 0; i < ARRAY_SIZE(needed); i++) {
         if ((call->f & (1u << i)) != 0)
             rights |= needed[i];

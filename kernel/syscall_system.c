@@ -20,8 +20,12 @@ static enum cl_status info_account(struct call *call)
     struct account *account;
 
     TRY(cap_lookup(call->domain, call->b, OBJECT_ACCOUNT, RIGHT_READ, &account));
-    struct account_report report = {account->used[PURSE_KERNEL], account->limit[PURSE_KERNEL], account->used[PURSE_MEMORY],
-                                    account->limit[PURSE_MEMORY], 0, account->object_count};
+    struct account_report report = { account->used[PURSE_KERNEL],
+                                     account->limit[PURSE_KERNEL],
+                                     account->used[PURSE_MEMORY],
+                                     account->limit[PURSE_MEMORY],
+                                     0,
+                                     account->object_count };
     for (uint32_t i = 0; i < cpu_count; i++)
         report.cpu_tsc += account->sched.group[i].run_tsc;
     memcpy(call->thread->page->data, &report, sizeof(report));
@@ -33,7 +37,7 @@ static enum cl_status info_cpu(struct call *call)
     if (call->b >= cpu_count)
         return refuse(CL_NOT_FOUND, "CPU %lu: there are %u", call->b, cpu_count);
     const struct cpu *cpu = &cpus[call->b];
-    struct cpu_report report = {cpu->sched.idle_tsc, cpu->switches, cpu->interrupts, cpu->ipis};
+    struct cpu_report report = { cpu->sched.idle_tsc, cpu->switches, cpu->interrupts, cpu->ipis };
     memcpy(call->thread->page->data, &report, sizeof(report));
     return CL_OK;
 }
@@ -47,11 +51,13 @@ static enum cl_status info_caps(struct call *call)
     unsigned rights;
 
     TRY(cap_lookup(call->domain, call->b, OBJECT_DOMAIN, RIGHT_READ, &domain));
-    for (uint64_t slot = call->c; slot < domain->slot_count && call->value < THREAD_PAGE_DATA_MAX / sizeof(*out); slot++) {
+    for (uint64_t slot = call->c; slot < domain->slot_count && call->value < THREAD_PAGE_DATA_MAX / sizeof(*out);
+         slot++) {
         if (__atomic_load_n(&domain->slots[slot], __ATOMIC_RELAXED) == 0 ||
             cap_lookup_any(domain, slot, 0, &object, &rights) != CL_OK)
             continue;
-        out[call->value++] = (struct cap_report){(uint32_t)slot, object->type, rights, object->dead, object->identity};
+        out[call->value++] =
+            (struct cap_report){ (uint32_t)slot, object->type, rights, object->dead, object->identity };
     }
     return CL_OK;
 }
@@ -68,7 +74,8 @@ static enum cl_status sys_system_info(struct call *call)
     case SYSTEM_INFO_CAPS:
         return info_caps(call);
     case SYSTEM_INFO_MEMORY:
-        report = (struct memory_report){frames_total() * PAGE_SIZE, frames_free() * PAGE_SIZE, pool_size(), pool_free_bytes()};
+        report = (struct memory_report){ frames_total() * PAGE_SIZE, frames_free() * PAGE_SIZE, pool_size(),
+                                         pool_free_bytes() };
         memcpy(call->thread->page->data, &report, sizeof(report));
         return CL_OK;
     default:
@@ -105,8 +112,8 @@ static enum cl_status sys_trace_map(struct call *call)
     TRY(cap_lookup(call->domain, call->a, OBJECT_SYSTEM, RIGHT_READ, &system));
     if (call->b >= cpu_count)
         return refuse(CL_NOT_FOUND, "CPU %lu: there are %u", call->b, cpu_count);
-    return space_map_kernel_page(&call->domain->space, call->domain->object.account, trace_ring(&cpus[call->b]), call->c,
-                                 PT_READ);
+    return space_map_kernel_page(&call->domain->space, call->domain->object.account, trace_ring(&cpus[call->b]),
+                                 call->c, PT_READ);
 }
 
 static enum cl_status sys_system_control(struct call *call)

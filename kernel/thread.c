@@ -150,7 +150,8 @@ enum cl_status thread_create(struct domain *domain, struct account *account, con
             status = refuse(CL_NO_MEMORY, "the account has no kernel memory left for a thread's page and XSAVE area");
     }
     if (status == CL_OK)
-        status = space_map_kernel_page(&domain->space, account, thread->page, arguments->page_address, PT_READ | PT_WRITE);
+        status =
+            space_map_kernel_page(&domain->space, account, thread->page, arguments->page_address, PT_READ | PT_WRITE);
     thread->domain = domain;
     object_reference(&domain->object);
     if (status != CL_OK) {
@@ -161,12 +162,12 @@ enum cl_status thread_create(struct domain *domain, struct account *account, con
     thread->page->self = arguments->page_address;
     thread->page_address = arguments->page_address;
     thread->fs_base = arguments->fs_base;
-    thread->registers = (struct registers){.rdi = arguments->argument,
-                                           .rip = arguments->entry,
-                                           .rsp = arguments->stack,
-                                           .cs = SELECTOR_USER_CODE,
-                                           .ss = SELECTOR_USER_DATA,
-                                           .rflags = RFLAGS_FIXED | RFLAGS_IF};
+    thread->registers = (struct registers){ .rdi = arguments->argument,
+                                            .rip = arguments->entry,
+                                            .rsp = arguments->stack,
+                                            .cs = SELECTOR_USER_CODE,
+                                            .ss = SELECTOR_USER_DATA,
+                                            .rflags = RFLAGS_FIXED | RFLAGS_IF };
     *created = thread;
     return CL_OK;
 }

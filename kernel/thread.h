@@ -36,23 +36,23 @@ enum wait_kind {
 struct thread {
     struct object object;
     struct registers registers __attribute__((aligned(16)));
-    struct thread_page *page;  /* [o] in the pool, mapped in its domain */
-    uint64_t page_address;     /* [s] where, 0: not mapped any more */
-    struct domain *domain;     /* [o] holds a reference */
-    struct xstate *xstate;     /* [o] */
+    struct thread_page *page; /* [o] in the pool, mapped in its domain */
+    uint64_t page_address;    /* [s] where, 0: not mapped any more */
+    struct domain *domain;    /* [o] holds a reference */
+    struct xstate *xstate;    /* [o] */
     struct sched_thread sched;
-    uint64_t fs_base;          /* [c] */
+    uint64_t fs_base; /* [c] */
 
     struct spinlock lock;
-    enum wait_kind wait;           /* [l] */
-    struct notification *waiting;  /* [l] valid while `wait` is WAIT_NOTIFICATION */
-    struct timer deadline;         /* of the wait, or of the vCPU's timer */
-    bool stop;                     /* [a] leave ring 3 and guest at the next kernel entry */
-    bool faulted;                  /* [c] */
-    uint64_t fault_address;        /* [c] CR2 of its page fault */
+    enum wait_kind wait;          /* [l] */
+    struct notification *waiting; /* [l] valid while `wait` is WAIT_NOTIFICATION */
+    struct timer deadline;        /* of the wait, or of the vCPU's timer */
+    bool stop;                    /* [a] leave ring 3 and guest at the next kernel entry */
+    bool faulted;                 /* [c] */
+    uint64_t fault_address;       /* [c] CR2 of its page fault */
 
-    struct vcpu *vcpu;             /* [c] inside vcpu_run; NULL: in ring 3 */
-    struct notification *watched;  /* [c] of that vcpu_run; holds a reference while set */
+    struct vcpu *vcpu;            /* [c] inside vcpu_run; NULL: in ring 3 */
+    struct notification *watched; /* [c] of that vcpu_run; holds a reference while set */
 };
 /* [o] set once; [c] its own CPU only; [l] thread->lock; [s] structure lock; [a] atomic */
 

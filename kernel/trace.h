@@ -17,7 +17,7 @@ static inline void trace_event(enum trace_type type, uint32_t a, uint64_t b)
 {
     struct trace_ring *ring = trace_ring(this_cpu());
 
-    ring->record[ring->next % TRACE_RECORDS] = (struct trace_record){x86_rdtsc(), type, a, b, 0};
+    ring->record[ring->next % TRACE_RECORDS] = (struct trace_record){ x86_rdtsc(), type, a, b, 0 };
     __atomic_store_n(&ring->next, ring->next + 1, __ATOMIC_RELEASE);
 }
 

@@ -30,12 +30,12 @@ struct iova {
 
 static inline struct hpa hpa(uint64_t value)
 {
-    return (struct hpa){value};
+    return (struct hpa){ value };
 }
 
 static inline struct hpa hpa_add(struct hpa base, uint64_t bytes)
 {
-    return (struct hpa){base.value + bytes};
+    return (struct hpa){ base.value + bytes };
 }
 
 static inline uint64_t align_down(uint64_t value, uint64_t alignment)

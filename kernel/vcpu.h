@@ -24,24 +24,24 @@ enum vcpu_signal {
 
 struct vcpu {
     struct object object;
-    struct vm *vm;          /* [o] */
-    struct vcpu_page *page; /* [o] in the pool, shared with the VMM: trust nothing in it */
-    void *virt;             /* [o] the backend's: struct svm_vcpu or struct vmx_vcpu */
-    struct xstate *xstate;  /* [t] the guest's x87/SSE/AVX state while it is not loaded */
-    struct thread *runner;  /* [a] the thread that is inside vcpu_run, or NULL */
-    uint32_t index;         /* [o] = its APIC ID */
-    uint32_t cpu;           /* [a] CPU on which the backend has it loaded; VCPU_NOWHERE */
-    uint64_t tsc_offset;    /* [t] guest TSC = host TSC + this */
-    uint64_t xcr0;          /* [t] the guest's XCR0 */
-    uint64_t sequence;      /* [t] of the last exit handed to the VMM */
-    struct vcpu_exit exit;  /* [t] that exit; its `pending`: it has not been completed */
-    bool osxsave;           /* [t] CR4.OSXSAVE as last set: CPUID shows it */
-    bool window;            /* [t] an event may be waiting in the backend's window */
-    uint32_t signals;       /* [a] enum vcpu_signal */
-    uint32_t activity;      /* [t] enum vcpu_activity */
+    struct vm *vm;              /* [o] */
+    struct vcpu_page *page;     /* [o] in the pool, shared with the VMM: trust nothing in it */
+    void *virt;                 /* [o] the backend's: struct svm_vcpu or struct vmx_vcpu */
+    struct xstate *xstate;      /* [t] the guest's x87/SSE/AVX state while it is not loaded */
+    struct thread *runner;      /* [a] the thread that is inside vcpu_run, or NULL */
+    uint32_t index;             /* [o] = its APIC ID */
+    uint32_t cpu;               /* [a] CPU on which the backend has it loaded; VCPU_NOWHERE */
+    uint64_t tsc_offset;        /* [t] guest TSC = host TSC + this */
+    uint64_t xcr0;              /* [t] the guest's XCR0 */
+    uint64_t sequence;          /* [t] of the last exit handed to the VMM */
+    struct vcpu_exit exit;      /* [t] that exit; its `pending`: it has not been completed */
+    bool osxsave;               /* [t] CR4.OSXSAVE as last set: CPUID shows it */
+    bool window;                /* [t] an event may be waiting in the backend's window */
+    uint32_t signals;           /* [a] enum vcpu_signal */
+    uint32_t activity;          /* [t] enum vcpu_activity */
     struct domain *page_domain; /* [o] where the page is mapped; holds a reference */
-    uint64_t page_address;  /* [s] 0: no longer */
-    struct vlapic lapic;    /* [a] own rules */
+    uint64_t page_address;      /* [s] 0: no longer */
+    struct vlapic lapic;        /* [a] own rules */
 };
 /* [o] set once, before the object is shared; [t] only by the runner, or with no runner under the structure lock;
  * [a] atomic */

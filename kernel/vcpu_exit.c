@@ -95,7 +95,8 @@ void vcpu_apic_effect(struct vcpu *vcpu, const struct vlapic_effect *effect)
 
 static bool is_apic_msr(uint32_t index)
 {
-    return index == MSR_APIC_BASE || index == MSR_TSC_DEADLINE || (index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST);
+    return index == MSR_APIC_BASE || index == MSR_TSC_DEADLINE ||
+           (index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST);
 }
 
 static void write_tsc(struct vcpu *vcpu, uint64_t value)
@@ -162,7 +163,7 @@ static HANDLER enum vcpu_verdict handle_msr(struct vcpu *vcpu, const struct virt
     case MSR_VMM:
         out->reason = VCPU_EXIT_MSR;
         out->next_rip = vcpu->page->rip + (exit->length != 0 ? exit->length : LENGTH_TWO);
-        out->msr = (struct vcpu_exit_msr){index, write, value};
+        out->msr = (struct vcpu_exit_msr){ index, write, value };
         return VCPU_TO_VMM;
     case MSR_DONE:
         break;
@@ -203,7 +204,8 @@ static HANDLER enum vcpu_verdict handle_xsetbv(struct vcpu *vcpu, const struct v
     return VCPU_AGAIN;
 }
 
-static HANDLER enum vcpu_verdict handle_hypercall(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+static HANDLER enum vcpu_verdict handle_hypercall(struct vcpu *vcpu, const struct virt_exit *exit,
+                                                  struct vcpu_exit *out)
 {
     uint64_t *gpr = vcpu->page->gpr;
 

@@ -292,12 +292,13 @@ static bool enter_once(struct thread *thread, struct vcpu *vcpu)
     struct virt_exit exit;
 
     if (!vlapic_idle(lapic) || vcpu->window) {
-        if (deliver_events(vcpu)) {
+        bool ask_8259 = deliver_events(vcpu);
+        vcpu->window = ask_8259 || !vlapic_idle(lapic); /* armed: to be looked at even if the 8259's line falls */
+        if (ask_8259) {
             vcpu->exit.reason = VCPU_EXIT_EXTINT;
             leave_with_exit(thread, vcpu);
             return false;
         }
-        vcpu->window = !vlapic_idle(lapic);
     }
     uint64_t cr8 = vlapic_cr8_get(lapic);
     page->cr8 = cr8;

@@ -31,10 +31,10 @@ enum virt_exit_kind {
     VIRT_EXIT_HYPERCALL,
     VIRT_EXIT_XSETBV,
     VIRT_EXIT_PAUSE,
-    VIRT_EXIT_IO,       /* exit->io, exit->next_rip */
-    VIRT_EXIT_MEMORY,   /* exit->memory */
+    VIRT_EXIT_IO,        /* exit->io, exit->next_rip */
+    VIRT_EXIT_MEMORY,    /* exit->memory */
     VIRT_EXIT_EXCEPTION, /* an intercepted exception: exit->vector, exit->error_code, exit->payload */
-    VIRT_EXIT_DECODE,   /* exit->intercept, exit->detail: for the VMM */
+    VIRT_EXIT_DECODE,    /* exit->intercept, exit->detail: for the VMM */
     VIRT_EXIT_TASK_SWITCH,
     VIRT_EXIT_TRIPLE_FAULT,
     VIRT_EXIT_INIT,
@@ -44,7 +44,8 @@ enum virt_exit_kind {
 
 struct virt_exit {
     enum virt_exit_kind kind;
-    uint8_t length;   /* of the instruction; 0: hardware did not say. CPUID, HLT, RDMSR, WRMSR, HYPERCALL, XSETBV without a
+    uint8_t
+        length; /* of the instruction; 0: hardware did not say. CPUID, HLT, RDMSR, WRMSR, HYPERCALL, XSETBV without a
                          length: the kernel uses the sensible encoding's if the backend says `plain_encoding` */
     uint8_t vector;
     bool has_error_code;

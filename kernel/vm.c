@@ -34,8 +34,8 @@ enum cl_status vm_create(struct account *account, const char *name, struct notif
     memset(vm->cpuid_first, VM_CPUID_NONE, sizeof(vm->cpuid_first));
     vm->cpuid = pool_pages(account, POLICY_ORDER);
     vm->msr = pool_pages(account, POLICY_ORDER);
-    if (vm->cpuid == NULL || vm->msr == NULL ||
-        pt_create(&vm->space.pt, virt->nested_format, account) != CL_OK || virt->vm_create(vm, account) != CL_OK) {
+    if (vm->cpuid == NULL || vm->msr == NULL || pt_create(&vm->space.pt, virt->nested_format, account) != CL_OK ||
+        virt->vm_create(vm, account) != CL_OK) {
         enum cl_status status = object_destroy(&vm->object);
         ASSERT(status == CL_OK);
         return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a VM's tables");
@@ -80,7 +80,8 @@ static enum cl_status check_policy(const struct vm *vm, uint64_t first, uint64_t
     if (vm->vcpu_count != 0)
         return refuse(CL_BUSY, "a VM's policy is fixed once it has a vCPU");
     if (first != have || count == 0 || count > max - first)
-        return refuse(CL_BAD_ARGUMENT, "policy entries %lu + %lu: the next one is %lu, the last %lu", first, count, have, max - 1);
+        return refuse(CL_BAD_ARGUMENT, "policy entries %lu + %lu: the next one is %lu, the last %lu", first, count,
+                      have, max - 1);
     return CL_OK;
 }
 
@@ -110,10 +111,12 @@ enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, co
     memcpy(&vm->cpuid[first], entries, count * sizeof(*entries));
     for (uint64_t i = first == 0 ? 1 : first; i < first + count; i++) {
         if (cpuid_key(&vm->cpuid[i - 1]) >= cpuid_key(&vm->cpuid[i]))
-            return refuse(CL_BAD_ARGUMENT, "CPUID policy entry %lu (leaf %x) is not in ascending order", i, vm->cpuid[i].leaf);
+            return refuse(CL_BAD_ARGUMENT, "CPUID policy entry %lu (leaf %x) is not in ascending order", i,
+                          vm->cpuid[i].leaf);
     }
     for (uint64_t i = first; i < first + count; i++)
-        vm->cpuid[i].flags = (vm->cpuid[i].flags & VM_CPUID_SUBLEAF) | (is_live_leaf(vm->cpuid[i].leaf) ? VM_CPUID_LIVE : 0);
+        vm->cpuid[i].flags =
+            (vm->cpuid[i].flags & VM_CPUID_SUBLEAF) | (is_live_leaf(vm->cpuid[i].leaf) ? VM_CPUID_LIVE : 0);
     vm->cpuid_count = (uint32_t)(first + count);
     index_leaves(vm);
     return CL_OK;

@@ -19,11 +19,11 @@ struct notification;
 
 struct vm_doorbell {
     struct object object;
-    struct vm *vm; /* [o] */
-    unsigned slot; /* [o] */
-    uint16_t port; /* [o] */
-    uint8_t width_bytes; /* [o] */
-    uint64_t bits; /* [o] */
+    struct vm *vm;               /* [o] */
+    unsigned slot;               /* [o] */
+    uint16_t port;               /* [o] */
+    uint8_t width_bytes;         /* [o] */
+    uint64_t bits;               /* [o] */
     struct notification *target; /* [o] holds a reference */
 };
 
@@ -36,11 +36,12 @@ struct vm {
     uint32_t vcpu_count;             /* [s] */
     struct notification *events;     /* [o] EOIs of level vectors */
     uint32_t events_bit;
-    uint64_t eoi[4];                 /* [a] vectors whose EOI the VMM has not seen */
-    struct vm_cpuid_entry *cpuid;    /* [s] sorted; changed only before the first vCPU runs */
+    uint64_t eoi[4];              /* [a] vectors whose EOI the VMM has not seen */
+    struct vm_cpuid_entry *cpuid; /* [s] sorted; changed only before the first vCPU runs */
     uint32_t cpuid_count;
-    uint8_t cpuid_first[4][VM_CPUID_SPREAD]; /* [s] by class of leaf and its low bits: where to look, or VM_CPUID_NONE */
-    struct vm_msr_entry *msr; /* [s] sorted likewise */
+    uint8_t cpuid_first[4]
+                       [VM_CPUID_SPREAD]; /* [s] by class of leaf and its low bits: where to look, or VM_CPUID_NONE */
+    struct vm_msr_entry *msr;             /* [s] sorted likewise */
     uint32_t msr_count;
     struct vm_doorbell *doorbell[VM_DOORBELLS_MAX]; /* [s] written, read without a lock; free slots NULL */
     uint32_t doorbell_used;                         /* [s] slots ever used: how far a look-up goes */
@@ -56,8 +57,10 @@ bool vm_free(struct vm *vm);
 
 /* Put entries [first, first + count) of the CPUID or MSR policy in place; refused once a vCPU exists, and when the table
  * would not be sorted. Structure lock. */
-enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, const struct vm_cpuid_entry *entries) CL_MUST_CHECK;
-enum cl_status vm_policy_msr(struct vm *vm, uint64_t first, uint64_t count, const struct vm_msr_entry *entries) CL_MUST_CHECK;
+enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count,
+                               const struct vm_cpuid_entry *entries) CL_MUST_CHECK;
+enum cl_status vm_policy_msr(struct vm *vm, uint64_t first, uint64_t count,
+                             const struct vm_msr_entry *entries) CL_MUST_CHECK;
 
 /* Leaves stand in three ranges of CPUID numbers: basic, 4000xxxxh of the hypervisor, 8000xxxxh extended. */
 static inline unsigned vm_leaf_class(uint32_t leaf)
@@ -85,7 +88,8 @@ static inline const struct vm_cpuid_entry *vm_cpuid_find(const struct vm *vm, ui
 const struct vm_msr_entry *vm_msr_find(const struct vm *vm, uint32_t index);
 
 /* A write of `width` bytes to `port` sets `bit` of `target` and nothing else. Structure lock. CL_OCCUPIED, CL_LIMIT. */
-enum cl_status vm_doorbell_add(struct vm *vm, uint16_t port, unsigned width, struct notification *target, unsigned bit) CL_MUST_CHECK;
+enum cl_status vm_doorbell_add(struct vm *vm, uint16_t port, unsigned width, struct notification *target,
+                               unsigned bit) CL_MUST_CHECK;
 enum cl_status vm_doorbell_remove(struct vm *vm, uint16_t port, unsigned width) CL_MUST_CHECK;
 void doorbell_destroy(struct vm_doorbell *doorbell);
 void doorbell_free(struct vm_doorbell *doorbell);

@@ -42,8 +42,7 @@ void xstate_enable(void)
 /* Areas above 2 KiB take a page. */
 struct xstate *xstate_create(struct account *account)
 {
-    struct xstate *state =
-        xstate_size <= 2048 ? pool_object(account, xstate_size) : pool_pages(account, 0);
+    struct xstate *state = xstate_size <= 2048 ? pool_object(account, xstate_size) : pool_pages(account, 0);
 
     if (state == NULL)
         return NULL;

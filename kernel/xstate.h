@@ -12,8 +12,8 @@ struct xstate {
     uint8_t area[64];
 };
 
-extern uint64_t xstate_mask;   /* components that Cloison switches: XCR0 of ring 3, upper bound for guests */
-extern uint32_t xstate_size;   /* bytes of a standard-format area for xstate_mask */
+extern uint64_t xstate_mask; /* components that Cloison switches: XCR0 of ring 3, upper bound for guests */
+extern uint32_t xstate_size; /* bytes of a standard-format area for xstate_mask */
 
 /* Find the components of this CPU. Boot CPU; then xstate_enable on every CPU (CR4.OSXSAVE, XCR0). */
 void xstate_probe(void);
@@ -29,7 +29,8 @@ void xstate_load(const struct xstate *state);
 
 /* One component of an area that is not loaded, out and in; `*size` gets its bytes. In the initial state it reads as the
  * initial values. CL_NOT_FOUND: there is no such component. */
-enum cl_status xstate_component_get(const struct xstate *state, uint64_t component, void *out, uint64_t *size) CL_MUST_CHECK;
+enum cl_status xstate_component_get(const struct xstate *state, uint64_t component, void *out,
+                                    uint64_t *size) CL_MUST_CHECK;
 enum cl_status xstate_component_set(struct xstate *state, uint64_t component, const void *in) CL_MUST_CHECK;
 
 #endif

@@ -72,8 +72,8 @@ struct fadt {
     uint16_t arm_boot;
     uint8_t minor;
     uint64_t x_facs, x_dsdt;
-    struct address x_pm1a_event, x_pm1b_event, x_pm1a_control, x_pm1b_control, x_pm2_control, x_pm_timer, x_gpe0, x_gpe1,
-        sleep_control, sleep_status;
+    struct address x_pm1a_event, x_pm1b_event, x_pm1a_control, x_pm1b_control, x_pm2_control, x_pm_timer, x_gpe0,
+        x_gpe1, sleep_control, sleep_status;
     uint64_t hypervisor;
 } __attribute__((packed));
 
@@ -156,7 +156,7 @@ static uint64_t append(struct writer *w, const void *bytes, size_t length)
 
 static struct header table_header(const char *signature, uint8_t revision, size_t length)
 {
-    struct header h = {.length = (uint32_t)length, .revision = revision, .oem_revision = 1, .creator_revision = 1};
+    struct header h = { .length = (uint32_t)length, .revision = revision, .oem_revision = 1, .creator_revision = 1 };
 
     memcpy(h.signature, signature, sizeof(h.signature));
     memcpy(h.oem_id, OEM_ID, sizeof(h.oem_id));
@@ -179,34 +179,34 @@ static struct address io_block(unsigned port, unsigned bits)
     /* Access sizes: 1 byte, 2 word, 3 dword. */
     uint8_t access = bits == 32 ? 3 : bits == 16 ? 2 : 1;
 
-    return (struct address){.space = SPACE_IO, .width_bits = (uint8_t)bits, .access = access, .address = port};
+    return (struct address){ .space = SPACE_IO, .width_bits = (uint8_t)bits, .access = access, .address = port };
 }
 
 static uint64_t append_fadt(struct writer *w, uint64_t facs, uint64_t dsdt)
 {
-    struct fadt f = {.header = table_header("FACP", 6, sizeof(f)),
-                     .facs = (uint32_t)facs,
-                     .dsdt = (uint32_t)dsdt,
-                     .sci_irq = PLATFORM_IRQ_SCI,
-                     .pm1a_event = PLATFORM_PORT_PM + PM_EVENT,
-                     .pm1a_control = PLATFORM_PORT_PM + PM_CONTROL,
-                     .pm_timer = PLATFORM_PORT_PM + PM_TIMER,
-                     .pm1_event_length = 4,
-                     .pm1_control_length = 2,
-                     .pm_timer_length = 4,
-                     .c2_latency = 0xFFF, /* above 100 and 1000: no C2, no C3 */
-                     .c3_latency = 0xFFF,
-                     .century = 0x32,
-                     .boot_flags = BOOT_LEGACY_DEVICES | BOOT_VGA_ABSENT | BOOT_NO_ASPM,
-                     .flags = FADT_WBINVD | FADT_PROC_C1 | FADT_SLEEP_BUTTON_CONTROL | FADT_RTC_WAKE_NONE |
-                              FADT_RESET_REGISTER,
-                     .reset_register = io_block(PLATFORM_PORT_RESET, 8),
-                     .reset_value = PM_RESET_VALUE,
-                     .minor = 4,
-                     .x_dsdt = dsdt,
-                     .x_pm1a_event = io_block(PLATFORM_PORT_PM + PM_EVENT, 32),
-                     .x_pm1a_control = io_block(PLATFORM_PORT_PM + PM_CONTROL, 16),
-                     .x_pm_timer = io_block(PLATFORM_PORT_PM + PM_TIMER, 32)};
+    struct fadt f = { .header = table_header("FACP", 6, sizeof(f)),
+                      .facs = (uint32_t)facs,
+                      .dsdt = (uint32_t)dsdt,
+                      .sci_irq = PLATFORM_IRQ_SCI,
+                      .pm1a_event = PLATFORM_PORT_PM + PM_EVENT,
+                      .pm1a_control = PLATFORM_PORT_PM + PM_CONTROL,
+                      .pm_timer = PLATFORM_PORT_PM + PM_TIMER,
+                      .pm1_event_length = 4,
+                      .pm1_control_length = 2,
+                      .pm_timer_length = 4,
+                      .c2_latency = 0xFFF, /* above 100 and 1000: no C2, no C3 */
+                      .c3_latency = 0xFFF,
+                      .century = 0x32,
+                      .boot_flags = BOOT_LEGACY_DEVICES | BOOT_VGA_ABSENT | BOOT_NO_ASPM,
+                      .flags = FADT_WBINVD | FADT_PROC_C1 | FADT_SLEEP_BUTTON_CONTROL | FADT_RTC_WAKE_NONE |
+                               FADT_RESET_REGISTER,
+                      .reset_register = io_block(PLATFORM_PORT_RESET, 8),
+                      .reset_value = PM_RESET_VALUE,
+                      .minor = 4,
+                      .x_dsdt = dsdt,
+                      .x_pm1a_event = io_block(PLATFORM_PORT_PM + PM_EVENT, 32),
+                      .x_pm1a_control = io_block(PLATFORM_PORT_PM + PM_CONTROL, 16),
+                      .x_pm_timer = io_block(PLATFORM_PORT_PM + PM_TIMER, 32) };
 
     f.x_pm1a_event.access = 2;
     return append_table(w, &f, sizeof(f));
@@ -219,15 +219,15 @@ static uint64_t append_madt(struct writer *w, unsigned cpus)
         uint8_t rest[CPUS_MAX * sizeof(struct madt_local_apic) + sizeof(struct madt_ioapic) +
                      2 * sizeof(struct madt_override) + sizeof(struct madt_nmi)];
     } __attribute__((packed)) t;
-    const struct madt_ioapic ioapic = {1, sizeof(ioapic), 0, 0, (uint32_t)PLATFORM_IOAPIC, 0};
-    const struct madt_override timer = {2, sizeof(timer), 0, PLATFORM_IRQ_PIT, 2, 0};
-    const struct madt_override sci = {2, sizeof(sci), 0, PLATFORM_IRQ_SCI, PLATFORM_IRQ_SCI, OVERRIDE_LEVEL_HIGH};
-    const struct madt_nmi nmi = {4, sizeof(nmi), 0xFF, 0, 1};
+    const struct madt_ioapic ioapic = { 1, sizeof(ioapic), 0, 0, (uint32_t)PLATFORM_IOAPIC, 0 };
+    const struct madt_override timer = { 2, sizeof(timer), 0, PLATFORM_IRQ_PIT, 2, 0 };
+    const struct madt_override sci = { 2, sizeof(sci), 0, PLATFORM_IRQ_SCI, PLATFORM_IRQ_SCI, OVERRIDE_LEVEL_HIGH };
+    const struct madt_nmi nmi = { 4, sizeof(nmi), 0xFF, 0, 1 };
     size_t used = 0;
 
     memset(&t, 0, sizeof(t));
     for (unsigned i = 0; i < cpus; i++) {
-        struct madt_local_apic cpu = {0, sizeof(cpu), (uint8_t)i, (uint8_t)i, MADT_ENABLED};
+        struct madt_local_apic cpu = { 0, sizeof(cpu), (uint8_t)i, (uint8_t)i, MADT_ENABLED };
 
         memcpy(t.rest + used, &cpu, sizeof(cpu));
         used += sizeof(cpu);
@@ -248,18 +248,18 @@ static uint64_t append_madt(struct writer *w, unsigned cpus)
 
 static uint64_t append_mcfg(struct writer *w)
 {
-    struct mcfg m = {.header = table_header("MCFG", 1, sizeof(m)),
-                     .base = PLATFORM_ECAM,
-                     .last_bus = PLATFORM_ECAM_BUSES - 1};
+    struct mcfg m = { .header = table_header("MCFG", 1, sizeof(m)),
+                      .base = PLATFORM_ECAM,
+                      .last_bus = PLATFORM_ECAM_BUSES - 1 };
 
     return append_table(w, &m, sizeof(m));
 }
 
 enum cl_status acpi_tables_write(const struct guest_memory *memory, unsigned cpus)
 {
-    struct writer w = {.memory = memory, .next = PLATFORM_ACPI_RSDP + sizeof(struct rsdp)};
-    struct facs facs = {.signature = "FACS", .length = sizeof(facs), .version = 2};
-    struct rsdp rsdp = {.signature = "RSD PTR ", .oem_id = OEM_ID, .revision = 2, .length = sizeof(rsdp)};
+    struct writer w = { .memory = memory, .next = PLATFORM_ACPI_RSDP + sizeof(struct rsdp) };
+    struct facs facs = { .signature = "FACS", .length = sizeof(facs), .version = 2 };
+    struct rsdp rsdp = { .signature = "RSD PTR ", .oem_id = OEM_ID, .revision = 2, .length = sizeof(rsdp) };
     struct {
         struct header header;
         uint64_t table[3];

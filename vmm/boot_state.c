@@ -19,7 +19,7 @@ static void set_segment(struct vcpu_page *p, unsigned name, uint16_t selector, u
                         uint32_t attributes)
 {
     p->segment[name] =
-        (struct vcpu_segment){.selector = selector, .limit = limit, .attributes = attributes, .base = base};
+        (struct vcpu_segment){ .selector = selector, .limit = limit, .attributes = attributes, .base = base };
 }
 
 static void real_mode_segments(struct vcpu_page *p)
@@ -39,7 +39,7 @@ static void init_state(struct vcpu_page *p)
     p->cr0 = CR0_RESET;
     p->cr2 = p->cr3 = p->cr4 = p->cr8 = p->efer = 0;
     memset(p->pdpte, 0, sizeof(p->pdpte));
-    p->gdtr = p->idtr = (struct vcpu_table){.limit = 0xFFFF};
+    p->gdtr = p->idtr = (struct vcpu_table){ .limit = 0xFFFF };
     memset(p->dr, 0, sizeof(p->dr));
     p->dr[6] = 0xFFFF0FF0;
     p->dr[7] = 0x400;

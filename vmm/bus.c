@@ -25,14 +25,14 @@ enum cl_status bus_add_ports(struct bus *bus, struct device *device, uint16_t fi
 {
     if (length == 0 || first + length > 0x10000u)
         return CL_BAD_ARGUMENT;
-    return space_add(&bus->ports, (struct bus_region){first, first + length - 1u, device, width});
+    return space_add(&bus->ports, (struct bus_region){ first, first + length - 1u, device, width });
 }
 
 enum cl_status bus_add_memory(struct bus *bus, struct device *device, uint64_t first, uint64_t length, unsigned width)
 {
     if (length == 0)
         return CL_BAD_ARGUMENT;
-    return space_add(&bus->memory, (struct bus_region){first, first + length - 1, device, width});
+    return space_add(&bus->memory, (struct bus_region){ first, first + length - 1, device, width });
 }
 
 static inline const struct bus_region *space_find(const struct bus_space *space, uint64_t address)

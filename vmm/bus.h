@@ -28,10 +28,10 @@ struct bus {
 };
 
 /* Add [first, first + length). Only while the machine is built. CL_OCCUPIED: overlaps a region; CL_LIMIT: table full. */
-enum cl_status bus_add_ports(struct bus *bus, struct device *device, uint16_t first, unsigned length, unsigned width)
-    CL_MUST_CHECK;
-enum cl_status bus_add_memory(struct bus *bus, struct device *device, uint64_t first, uint64_t length, unsigned width)
-    CL_MUST_CHECK;
+enum cl_status bus_add_ports(struct bus *bus, struct device *device, uint16_t first, unsigned length,
+                             unsigned width) CL_MUST_CHECK;
+enum cl_status bus_add_memory(struct bus *bus, struct device *device, uint64_t first, uint64_t length,
+                              unsigned width) CL_MUST_CHECK;
 
 /* One access of the exit that `tx` has begun: replayed if it was published before a crash. An access belongs to the
  * region that holds its first byte. Size 1, 2 or 4; for memory 8 too. */

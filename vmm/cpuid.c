@@ -16,8 +16,9 @@
 #define XCR0_PKRU UINT64_C(0x200)
 
 /* Leaf 1. */
-#define L1_ECX_LET (BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) | BIT(23) |   \
-                    BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
+#define L1_ECX_LET                                                                                                     \
+    (BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(25) |        \
+     BIT(26) | BIT(28) | BIT(29) | BIT(30))
 #define L1_ECX_ALWAYS (BIT(21) | BIT(24) | BIT(31)) /* x2APIC, TSC deadline, hypervisor */
 #define L1_ECX_AVX (BIT(12) | BIT(28) | BIT(29))
 #define L1_ECX_PCID BIT(17)
@@ -27,8 +28,9 @@
 #define L1_EDX_HTT BIT(28)
 
 /* Leaf 7, subleaf 0. */
-#define L7_EBX_LET (BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | L7_EBX_AVX512 | BIT(18) | BIT(19) | \
-                    BIT(20) | BIT(23) | BIT(24) | BIT(29))
+#define L7_EBX_LET                                                                                                     \
+    (BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | L7_EBX_AVX512 | BIT(18) | BIT(19) | BIT(20) |     \
+     BIT(23) | BIT(24) | BIT(29))
 #define L7_EBX_AVX512 (BIT(16) | BIT(17) | BIT(21) | BIT(28) | BIT(30) | BIT(31))
 #define L7_EBX_AVX2 BIT(5)
 #define L7_EBX_FSGSBASE BIT(0)
@@ -76,7 +78,7 @@ static struct vm_cpuid_entry host_leaf(const struct builder *b, uint32_t leaf, u
         if (e->leaf == leaf && (!(e->flags & VM_CPUID_SUBLEAF) || e->subleaf == subleaf))
             return *e;
     }
-    return (struct vm_cpuid_entry){.leaf = leaf, .subleaf = subleaf};
+    return (struct vm_cpuid_entry){ .leaf = leaf, .subleaf = subleaf };
 }
 
 /* Insert at its place. */
@@ -100,7 +102,7 @@ static void put(struct builder *b, struct vm_cpuid_entry entry)
 
 static void put_words(struct builder *b, uint32_t leaf, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
 {
-    put(b, (struct vm_cpuid_entry){.leaf = leaf, .eax = eax, .ebx = ebx, .ecx = ecx, .edx = edx});
+    put(b, (struct vm_cpuid_entry){ .leaf = leaf, .eax = eax, .ebx = ebx, .ecx = ecx, .edx = edx });
 }
 
 static void put_same(struct builder *b, uint32_t leaf)
@@ -194,13 +196,13 @@ static void build_caches(struct builder *b, const struct cpuid_options *options)
 
 static void build_topology(struct builder *b, const struct cpuid_options *options)
 {
-    put(b, (struct vm_cpuid_entry){.leaf = 0xB, .subleaf = 0, .flags = VM_CPUID_SUBLEAF, .ebx = 1, .ecx = 1u << 8});
-    put(b, (struct vm_cpuid_entry){.leaf = 0xB,
-                                   .subleaf = 1,
-                                   .flags = VM_CPUID_SUBLEAF,
-                                   .eax = bits_for(options->cpus),
-                                   .ebx = options->cpus,
-                                   .ecx = 2u << 8 | 1});
+    put(b, (struct vm_cpuid_entry){ .leaf = 0xB, .subleaf = 0, .flags = VM_CPUID_SUBLEAF, .ebx = 1, .ecx = 1u << 8 });
+    put(b, (struct vm_cpuid_entry){ .leaf = 0xB,
+                                    .subleaf = 1,
+                                    .flags = VM_CPUID_SUBLEAF,
+                                    .eax = bits_for(options->cpus),
+                                    .ebx = options->cpus,
+                                    .ecx = 2u << 8 | 1 });
 }
 
 static void build_xsave(struct builder *b)
@@ -222,15 +224,15 @@ static void build_xsave(struct builder *b)
         e.subleaf = sub;
         put(b, e);
     }
-    put(b, (struct vm_cpuid_entry){.leaf = 0xD,
-                                   .flags = VM_CPUID_SUBLEAF,
-                                   .eax = (uint32_t)xcr0,
-                                   .ebx = size,
-                                   .ecx = size,
-                                   .edx = (uint32_t)(xcr0 >> 32)});
+    put(b, (struct vm_cpuid_entry){ .leaf = 0xD,
+                                    .flags = VM_CPUID_SUBLEAF,
+                                    .eax = (uint32_t)xcr0,
+                                    .ebx = size,
+                                    .ecx = size,
+                                    .edx = (uint32_t)(xcr0 >> 32) });
     /* XSAVEOPT, XSAVEC, XGETBV with ECX = 1; no supervisor state. */
     put(b, (struct vm_cpuid_entry){
-               .leaf = 0xD, .subleaf = 1, .flags = VM_CPUID_SUBLEAF, .eax = one.eax & 7, .ebx = size});
+               .leaf = 0xD, .subleaf = 1, .flags = VM_CPUID_SUBLEAF, .eax = one.eax & 7, .ebx = size });
 }
 
 static void build_extended(struct builder *b, const struct cpuid_options *options)
@@ -269,8 +271,8 @@ static void build_extended(struct builder *b, const struct cpuid_options *option
 static void build_hypervisor(struct builder *b, const struct cpuid_options *options)
 {
     put_signature(b, CL_CPUID_KVM, KVM_TIMING_LEAF, "KVMKVMKVM\0\0\0");
-    put_words(b, CL_CPUID_KVM_FEATURES,
-              KVM_CLOCKSOURCE | KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_CLOCKSOURCE_STABLE, 0, 0, 0);
+    put_words(b, CL_CPUID_KVM_FEATURES, KVM_CLOCKSOURCE | KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_CLOCKSOURCE_STABLE,
+              0, 0, 0);
     put_words(b, KVM_TIMING_LEAF, (uint32_t)(options->tsc_hz / 1000), (uint32_t)(options->apic_hz / 1000), 0, 0);
     put_signature(b, CL_CPUID_BASE, CL_CPUID_VERSION, CL_CPUID_SIGNATURE);
     put_words(b, CL_CPUID_VERSION, CL_HYPERCALL_VERSION, 0, 0, 0);
@@ -279,7 +281,7 @@ static void build_hypervisor(struct builder *b, const struct cpuid_options *opti
 enum cl_status cpuid_build(struct cpuid_policy *policy, const struct vm_cpuid_entry *host, unsigned host_count,
                            const struct cpuid_options *options)
 {
-    struct builder b = {.policy = policy, .host = host, .host_count = host_count};
+    struct builder b = { .policy = policy, .host = host, .host_count = host_count };
     struct vm_cpuid_entry zero = host_leaf(&b, 0, 0), xsave = host_leaf(&b, 0xD, 0);
 
     memset(policy, 0, sizeof(*policy));

@@ -12,12 +12,12 @@
 struct cpuid_policy {
     unsigned count;
     struct vm_cpuid_entry entry[VM_CPUID_MAX]; /* sorted */
-    uint64_t cr4; /* CR4 bits that exist */
+    uint64_t cr4;                              /* CR4 bits that exist */
     uint64_t xcr0;
 };
 
 struct cpuid_options {
-    unsigned cpus;   /* vCPUs of the VM, APIC IDs 0 to cpus - 1 */
+    unsigned cpus; /* vCPUs of the VM, APIC IDs 0 to cpus - 1 */
     uint64_t tsc_hz;
     uint64_t apic_hz; /* of the local APIC's timer */
     uint64_t xcr0;    /* XSAVE components that guests may have */

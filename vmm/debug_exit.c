@@ -43,13 +43,13 @@ static void debug_exit_derive(struct device *device, struct capsule_tx *tx)
         machine_request(device, MACHINE_DEBUG_EXIT, s->value);
 }
 
-static const struct device_ops debug_exit_ops = {.name = "debug-exit",
-                                                 .version = 1,
-                                                 .state_size = sizeof(struct debug_exit_state),
-                                                 .reset = debug_exit_reset,
-                                                 .io_read = debug_exit_read,
-                                                 .io_write = debug_exit_write,
-                                                 .derive = debug_exit_derive};
+static const struct device_ops debug_exit_ops = { .name = "debug-exit",
+                                                  .version = 1,
+                                                  .state_size = sizeof(struct debug_exit_state),
+                                                  .reset = debug_exit_reset,
+                                                  .io_read = debug_exit_read,
+                                                  .io_write = debug_exit_write,
+                                                  .derive = debug_exit_derive };
 
 enum cl_status debug_exit_add(struct machine *machine)
 {

@@ -20,15 +20,66 @@ enum decode_mode { DECODE_16 = 0, DECODE_32 = 1, DECODE_64 = 2 };
 enum operation {
     OP_NONE,
     /* one destination, one source */
-    OP_MOV, OP_MOVZX, OP_MOVSX, OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP, OP_TEST, OP_XCHG, OP_XADD,
-    OP_CMPXCHG, OP_BT, OP_BTS, OP_BTR, OP_BTC, OP_MOVBE,
+    OP_MOV,
+    OP_MOVZX,
+    OP_MOVSX,
+    OP_ADD,
+    OP_OR,
+    OP_ADC,
+    OP_SBB,
+    OP_AND,
+    OP_SUB,
+    OP_XOR,
+    OP_CMP,
+    OP_TEST,
+    OP_XCHG,
+    OP_XADD,
+    OP_CMPXCHG,
+    OP_BT,
+    OP_BTS,
+    OP_BTR,
+    OP_BTC,
+    OP_MOVBE,
     /* one operand */
-    OP_INC, OP_DEC, OP_NOT, OP_NEG, OP_PUSH, OP_POP, OP_SHL, OP_SHR, OP_SAR,
+    OP_INC,
+    OP_DEC,
+    OP_NOT,
+    OP_NEG,
+    OP_PUSH,
+    OP_POP,
+    OP_SHL,
+    OP_SHR,
+    OP_SAR,
     /* strings */
-    OP_MOVS, OP_STOS, OP_LODS, OP_CMPS, OP_SCAS, OP_INS, OP_OUTS,
+    OP_MOVS,
+    OP_STOS,
+    OP_LODS,
+    OP_CMPS,
+    OP_SCAS,
+    OP_INS,
+    OP_OUTS,
     /* system */
-    OP_MOV_FROM_CR, OP_MOV_TO_CR, OP_MOV_FROM_DR, OP_MOV_TO_DR, OP_CLTS, OP_LMSW, OP_SMSW, OP_INVD, OP_WBINVD, OP_CPUID,
-    OP_RDMSR, OP_WRMSR, OP_MONITOR, OP_MWAIT, OP_RDPMC, OP_RDTSC, OP_RDTSCP, OP_HLT, OP_HYPERCALL, OP_XSETBV, OP_PAUSE,
+    OP_MOV_FROM_CR,
+    OP_MOV_TO_CR,
+    OP_MOV_FROM_DR,
+    OP_MOV_TO_DR,
+    OP_CLTS,
+    OP_LMSW,
+    OP_SMSW,
+    OP_INVD,
+    OP_WBINVD,
+    OP_CPUID,
+    OP_RDMSR,
+    OP_WRMSR,
+    OP_MONITOR,
+    OP_MWAIT,
+    OP_RDPMC,
+    OP_RDTSC,
+    OP_RDTSCP,
+    OP_HLT,
+    OP_HYPERCALL,
+    OP_XSETBV,
+    OP_PAUSE,
     OP_UNDEFINED /* valid, but not for this guest: #UD */
 };
 
@@ -46,11 +97,11 @@ struct operand {
 struct instruction {
     uint8_t operation; /* enum operation */
     uint8_t length;
-    uint8_t size;          /* of the operation, in bytes */
-    uint8_t address_bytes; /* 2, 4, 8 */
-    uint8_t segment;       /* of the memory operand: enum vcpu_segment_name */
+    uint8_t size;               /* of the operation, in bytes */
+    uint8_t address_bytes;      /* 2, 4, 8 */
+    uint8_t segment;            /* of the memory operand: enum vcpu_segment_name */
     uint8_t base, index, scale; /* GPR numbers, REGISTER_NONE, REGISTER_RIP */
-    uint8_t number;        /* of the control or debug register */
+    uint8_t number;             /* of the control or debug register */
     bool rep, repne, lock;
     struct operand to, from;
     int64_t displacement;

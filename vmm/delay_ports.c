@@ -15,7 +15,8 @@ static uint32_t delay_ports_read(struct device *device, struct capsule_tx *tx, u
     return UINT32_MAX;
 }
 
-static void delay_ports_write(struct device *device, struct capsule_tx *tx, uint16_t port, unsigned size, uint32_t value)
+static void delay_ports_write(struct device *device, struct capsule_tx *tx, uint16_t port, unsigned size,
+                              uint32_t value)
 {
     (void)device;
     (void)tx;
@@ -25,7 +26,8 @@ static void delay_ports_write(struct device *device, struct capsule_tx *tx, uint
 }
 
 static const struct device_ops delay_ports_ops = {
-    .name = "delay-ports", .version = 1, .io_read = delay_ports_read, .io_write = delay_ports_write};
+    .name = "delay-ports", .version = 1, .io_read = delay_ports_read, .io_write = delay_ports_write
+};
 
 enum cl_status delay_ports_add(struct machine *machine)
 {

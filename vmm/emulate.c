@@ -4,8 +4,6 @@
 
 #include "vmm/emulate_internal.h"
 
-
-
 enum outcome raise_plain(struct emulator *e, uint8_t vector)
 {
     e->fault_vector = vector;
@@ -235,7 +233,7 @@ static enum cl_status refuse(struct emulator *e, const char *why, const uint64_t
 /* Fetch and decode what stands at RIP. FAULT: the guest gets an exception instead; REFUSED: `reason` says why. */
 static enum outcome fetch_and_decode(struct emulator *e)
 {
-    uint64_t bytes[2] = {0, 0};
+    uint64_t bytes[2] = { 0, 0 };
     unsigned available = 0;
     enum outcome fetched = fetch(e, bytes, &available);
     enum cl_status status;
@@ -266,8 +264,10 @@ static enum outcome run_instruction(struct emulator *e)
          exit->decode.intercept == VCPU_INTERCEPT_INVALID_INSTRUCTION))
         return raise_plain(e, VECTOR_UD);
     if (exit->reason == VCPU_EXIT_MEMORY && exit->memory.flags & (VCPU_MEMORY_FETCH | VCPU_MEMORY_TABLE)) {
-        (void)!refuse(e, exit->memory.flags & VCPU_MEMORY_FETCH ? "the guest runs where there is no RAM"
-                                                                : "page tables where there is no RAM", NULL, 0);
+        (void)!refuse(e,
+                      exit->memory.flags & VCPU_MEMORY_FETCH ? "the guest runs where there is no RAM"
+                                                             : "page tables where there is no RAM",
+                      NULL, 0);
         return REFUSED;
     }
     STEP(fetch_and_decode(e));
@@ -341,8 +341,8 @@ enum cl_status emulate(struct emulator *e, struct vcpu_page *page)
     outcome = run_instruction(e);
     if (outcome == REFUSED)
         return CL_UNSUPPORTED;
-    if (outcome == FAULT && (e->instruction == NULL || e->instruction->operation < OP_MOVS ||
-                             e->instruction->operation > OP_OUTS)) {
+    if (outcome == FAULT &&
+        (e->instruction == NULL || e->instruction->operation < OP_MOVS || e->instruction->operation > OP_OUTS)) {
         /* A faulting instruction has changed nothing; only strings stop between two elements. */
         memcpy(e->gpr, page->gpr, sizeof(e->gpr));
         e->rflags = page->rflags;

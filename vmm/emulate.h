@@ -32,9 +32,9 @@ struct emulator {
     struct capsule_tx *tx;
     const struct emulator_ops *ops;
     void *context;
-    uint64_t cr4_allowed;  /* CR4 bits that this VM has */
+    uint64_t cr4_allowed; /* CR4 bits that this VM has */
     uint64_t xcr0_allowed;
-    char reason[192];      /* of the last refusal */
+    char reason[192]; /* of the last refusal */
     struct decode_cache cache;
 
     /* of the exit at work */

@@ -36,9 +36,9 @@
 
 /* How a part of the emulation ended. */
 enum outcome {
-    DONE,    /* go on */
-    FAULT,   /* the guest gets the exception that is noted in the emulator */
-    REFUSED  /* cannot be emulated */
+    DONE,   /* go on */
+    FAULT,  /* the guest gets the exception that is noted in the emulator */
+    REFUSED /* cannot be emulated */
 };
 
 #define STEP(call)                                                                                                     \
@@ -78,7 +78,8 @@ uint64_t register_read(const struct emulator *e, unsigned reg, unsigned size);
 void register_write(struct emulator *e, unsigned reg, unsigned size, uint64_t value);
 
 /* emulate_alu.c: operations with a result and flags. */
-uint64_t alu(struct emulator *e, unsigned operation, unsigned size, uint64_t to, uint64_t from, bool *keeps_destination);
+uint64_t alu(struct emulator *e, unsigned operation, unsigned size, uint64_t to, uint64_t from,
+             bool *keeps_destination);
 
 /* emulate_string.c, emulate_system.c: whole instructions. */
 enum outcome emulate_string(struct emulator *e);

@@ -41,7 +41,7 @@ static enum outcome probe_destination(struct emulator *e, uint64_t *linear)
     uint32_t code = 0, access = PAGE_FAULT_WRITE | (e->cpl == 3 ? PAGE_FAULT_USER : 0);
 
     STEP(destination(e, linear));
-    for (unsigned at = 0; at < i->size; at += i->size > 1 ? i->size - 1u : 1u) {
+    for (unsigned at = 0; at<i->size; at += i->size> 1 ? i->size - 1u : 1u) {
         enum cl_status status = guest_translate(e->memory, e->page, *linear + at, access, &physical, &code);
 
         if (status == CL_BAD_ARGUMENT)

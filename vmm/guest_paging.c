@@ -24,10 +24,10 @@
 struct walk {
     const struct guest_memory *memory;
     uint64_t linear;
-    uint64_t table;  /* guest-physical address of the table of this level */
-    unsigned shift;  /* of the index into it */
-    unsigned bits;   /* of the index: 9, or 10 with 4-byte entries */
-    bool wide;       /* 8-byte entries */
+    uint64_t table; /* guest-physical address of the table of this level */
+    unsigned shift; /* of the index into it */
+    unsigned bits;  /* of the index: 9, or 10 with 4-byte entries */
+    bool wide;      /* 8-byte entries */
     bool long_mode;
     uint64_t rights; /* AND of the entries' W and U, OR of NX */
 };
@@ -128,7 +128,7 @@ static enum cl_status walk(struct walk *w, const struct vcpu_page *cpu, uint32_t
 enum cl_status guest_translate(const struct guest_memory *memory, const struct vcpu_page *cpu, uint64_t linear,
                                uint32_t access, uint64_t *physical, uint32_t *error_code)
 {
-    struct walk w = {.memory = memory, .linear = linear, .rights = ENTRY_WRITE | ENTRY_USER};
+    struct walk w = { .memory = memory, .linear = linear, .rights = ENTRY_WRITE | ENTRY_USER };
 
     if (!(cpu->cr0 & CR0_PG)) {
         *physical = linear & UINT32_MAX;

@@ -46,13 +46,13 @@ static void i8042_derive(struct device *device, struct capsule_tx *tx)
         machine_request(device, MACHINE_RESET, 0);
 }
 
-static const struct device_ops i8042_ops = {.name = "i8042",
-                                            .version = 1,
-                                            .state_size = sizeof(struct i8042_state),
-                                            .reset = i8042_reset,
-                                            .io_read = i8042_read,
-                                            .io_write = i8042_write,
-                                            .derive = i8042_derive};
+static const struct device_ops i8042_ops = { .name = "i8042",
+                                             .version = 1,
+                                             .state_size = sizeof(struct i8042_state),
+                                             .reset = i8042_reset,
+                                             .io_read = i8042_read,
+                                             .io_write = i8042_write,
+                                             .derive = i8042_derive };
 
 enum cl_status i8042_add(struct machine *machine)
 {

@@ -147,7 +147,7 @@ static uint64_t ioapic_read(struct device *device, struct capsule_tx *tx, uint64
 static void ioapic_write(struct device *device, struct capsule_tx *tx, uint64_t offset, unsigned size, uint64_t value)
 {
     struct ioapic_state *s = device->state;
-    uint64_t vectors[4] = {0};
+    uint64_t vectors[4] = { 0 };
 
     (void)size;
     switch (offset) {
@@ -166,13 +166,13 @@ static void ioapic_write(struct device *device, struct capsule_tx *tx, uint64_t 
     }
 }
 
-static const struct device_ops ioapic_ops = {.name = "ioapic",
-                                             .version = 1,
-                                             .state_size = sizeof(struct ioapic_state),
-                                             .reset = ioapic_reset,
-                                             .mmio_read = ioapic_read,
-                                             .mmio_write = ioapic_write,
-                                             .derive = ioapic_derive};
+static const struct device_ops ioapic_ops = { .name = "ioapic",
+                                              .version = 1,
+                                              .state_size = sizeof(struct ioapic_state),
+                                              .reset = ioapic_reset,
+                                              .mmio_read = ioapic_read,
+                                              .mmio_write = ioapic_write,
+                                              .derive = ioapic_derive };
 
 enum cl_status ioapic_add(struct machine *machine)
 {

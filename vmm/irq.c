@@ -39,7 +39,8 @@ static void irq_derive(struct device *device, struct capsule_tx *tx)
 }
 
 static const struct device_ops irq_ops = {
-    .name = "irq", .version = 1, .state_size = sizeof(struct irq_state), .reset = irq_reset, .derive = irq_derive};
+    .name = "irq", .version = 1, .state_size = sizeof(struct irq_state), .reset = irq_reset, .derive = irq_derive
+};
 
 enum cl_status irq_add(struct machine *machine)
 {

@@ -111,11 +111,11 @@ static void kvmclock_derive(struct device *device, struct capsule_tx *tx)
             write_time(device, s->system_time[i] & ~SYSTEM_TIME_ENABLE);
 }
 
-static const struct device_ops kvmclock_ops = {.name = "kvmclock",
-                                               .version = 1,
-                                               .state_size = sizeof(struct kvmclock_state),
-                                               .reset = kvmclock_reset,
-                                               .derive = kvmclock_derive};
+static const struct device_ops kvmclock_ops = { .name = "kvmclock",
+                                                .version = 1,
+                                                .state_size = sizeof(struct kvmclock_state),
+                                                .reset = kvmclock_reset,
+                                                .derive = kvmclock_derive };
 
 enum cl_status kvmclock_add(struct machine *machine, uint64_t tsc_hz, struct device **device)
 {

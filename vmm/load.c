@@ -14,14 +14,14 @@ unsigned load_memory_map(const struct guest_memory *memory, struct load_range ra
 {
     unsigned n = 0;
 
-    ranges[n++] = (struct load_range){0, PLATFORM_EBDA, RANGE_RAM};
-    ranges[n++] = (struct load_range){PLATFORM_EBDA, 0xA0000 - PLATFORM_EBDA, RANGE_RESERVED};
-    ranges[n++] = (struct load_range){PLATFORM_ACPI_RSDP, PLATFORM_ACPI_SIZE, RANGE_ACPI};
+    ranges[n++] = (struct load_range){ 0, PLATFORM_EBDA, RANGE_RAM };
+    ranges[n++] = (struct load_range){ PLATFORM_EBDA, 0xA0000 - PLATFORM_EBDA, RANGE_RESERVED };
+    ranges[n++] = (struct load_range){ PLATFORM_ACPI_RSDP, PLATFORM_ACPI_SIZE, RANGE_ACPI };
     if (memory->low_bytes > MIB)
-        ranges[n++] = (struct load_range){MIB, memory->low_bytes - MIB, RANGE_RAM};
-    ranges[n++] = (struct load_range){PLATFORM_ECAM, PLATFORM_ECAM_SIZE, RANGE_RESERVED};
+        ranges[n++] = (struct load_range){ MIB, memory->low_bytes - MIB, RANGE_RAM };
+    ranges[n++] = (struct load_range){ PLATFORM_ECAM, PLATFORM_ECAM_SIZE, RANGE_RESERVED };
     if (memory->high_bytes > 0)
-        ranges[n++] = (struct load_range){PLATFORM_HIGH_RAM, memory->high_bytes, RANGE_RAM};
+        ranges[n++] = (struct load_range){ PLATFORM_HIGH_RAM, memory->high_bytes, RANGE_RAM };
     return n;
 }
 

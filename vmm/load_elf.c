@@ -51,10 +51,10 @@ static struct segment read_segment(const struct load_request *r, const struct im
 
     if (image->wide) {
         memcpy(&p64, at, sizeof(p64));
-        return (struct segment){p64.p_offset, p64.p_vaddr, p64.p_paddr, p64.p_filesz, p64.p_memsz, p64.p_type};
+        return (struct segment){ p64.p_offset, p64.p_vaddr, p64.p_paddr, p64.p_filesz, p64.p_memsz, p64.p_type };
     }
     memcpy(&p32, at, sizeof(p32));
-    return (struct segment){p32.p_offset, p32.p_vaddr, p32.p_paddr, p32.p_filesz, p32.p_memsz, p32.p_type};
+    return (struct segment){ p32.p_offset, p32.p_vaddr, p32.p_paddr, p32.p_filesz, p32.p_memsz, p32.p_type };
 }
 
 static enum cl_status load_segment(struct load_request *r, const struct segment *s, unsigned index)
@@ -76,7 +76,7 @@ static enum cl_status load_segment(struct load_request *r, const struct segment 
 
 enum cl_status load_elf(struct load_request *r, uint32_t *entry, uint64_t *end)
 {
-    struct image image = {0};
+    struct image image = { 0 };
     uint64_t start = 0;
     bool found = false;
 

@@ -129,15 +129,14 @@ static void fill_e820(const struct load_request *r, uint8_t *params)
     unsigned count = load_memory_map(r->memory, ranges);
 
     for (unsigned i = 0; i < count; i++) {
-        struct e820_entry entry = {ranges[i].base, ranges[i].length, ranges[i].type};
+        struct e820_entry entry = { ranges[i].base, ranges[i].length, ranges[i].type };
 
         memcpy(params + P_E820_TABLE + i * sizeof(entry), &entry, sizeof(entry));
     }
     set_field(params, P_E820_COUNT, count, 1);
 }
 
-static enum cl_status fill_params(struct load_request *r, uint8_t *params, uint64_t kernel_address,
-                                  uint64_t kernel_end)
+static enum cl_status fill_params(struct load_request *r, uint8_t *params, uint64_t kernel_address, uint64_t kernel_end)
 {
     uint64_t header_end = P_HEADER + field(r->kernel, P_JUMP_LENGTH, 1);
 
@@ -154,8 +153,8 @@ static enum cl_status fill_params(struct load_request *r, uint8_t *params, uint6
 
 enum cl_status load_linux(struct load_request *r, struct vcpu_page *page)
 {
-    static const uint64_t gdt[4] = {0, 0, UINT64_C(0x00CF9B000000FFFF), UINT64_C(0x00CF93000000FFFF)};
-    uint8_t params[BOOT_PARAMS_BYTES] = {0};
+    static const uint64_t gdt[4] = { 0, 0, UINT64_C(0x00CF9B000000FFFF), UINT64_C(0x00CF93000000FFFF) };
+    uint8_t params[BOOT_PARAMS_BYTES] = { 0 };
     uint64_t setup_bytes, code_bytes, address = 0, room;
     uint32_t version;
 
@@ -179,7 +178,7 @@ enum cl_status load_linux(struct load_request *r, struct vcpu_page *page)
     TRY(guest_memory_write(r->memory, ADDRESS_BOOT_PARAMS, params, sizeof(params)));
     TRY(guest_memory_write(r->memory, ADDRESS_GDT, gdt, sizeof(gdt)));
     boot_state_flat32(page, (uint32_t)address, BOOT_CS, BOOT_DS);
-    page->gdtr = (struct vcpu_table){.base = ADDRESS_GDT, .limit = sizeof(gdt) - 1};
+    page->gdtr = (struct vcpu_table){ .base = ADDRESS_GDT, .limit = sizeof(gdt) - 1 };
     page->gpr[GPR_RSI] = ADDRESS_BOOT_PARAMS;
     return CL_OK;
 }

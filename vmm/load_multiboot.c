@@ -132,12 +132,12 @@ static void fill_map(struct hand_over *h, uint32_t base, const struct guest_memo
     unsigned count = load_memory_map(memory, ranges);
 
     for (unsigned i = 0; i < count; i++)
-        h->map[i] = (struct map_entry){.size = sizeof(struct map_entry) - sizeof(uint32_t),
-                                       .base_low = (uint32_t)ranges[i].base,
-                                       .base_high = (uint32_t)(ranges[i].base >> 32),
-                                       .length_low = (uint32_t)ranges[i].length,
-                                       .length_high = (uint32_t)(ranges[i].length >> 32),
-                                       .type = ranges[i].type};
+        h->map[i] = (struct map_entry){ .size = sizeof(struct map_entry) - sizeof(uint32_t),
+                                        .base_low = (uint32_t)ranges[i].base,
+                                        .base_high = (uint32_t)(ranges[i].base >> 32),
+                                        .length_low = (uint32_t)ranges[i].length,
+                                        .length_high = (uint32_t)(ranges[i].length >> 32),
+                                        .type = ranges[i].type };
     h->information.map_address = base + (uint32_t)offsetof(struct hand_over, map);
     h->information.map_length = count * (uint32_t)sizeof(struct map_entry);
 }

@@ -93,13 +93,14 @@ static cJSON *read_argument(void)
 
 /* ------------------------------------------------------------------------------------------------------- policies */
 
-static void add_host_leaf(struct vm_cpuid_entry *leaves, unsigned *count, uint32_t leaf, uint32_t subleaf, uint32_t flags)
+static void add_host_leaf(struct vm_cpuid_entry *leaves, unsigned *count, uint32_t leaf, uint32_t subleaf,
+                          uint32_t flags)
 {
     struct vm_cpuid_entry *e = &leaves[*count];
 
     if (*count == HOST_LEAVES_MAX)
         return;
-    *e = (struct vm_cpuid_entry){.leaf = leaf, .subleaf = subleaf, .flags = flags};
+    *e = (struct vm_cpuid_entry){ .leaf = leaf, .subleaf = subleaf, .flags = flags };
     __cpuid_count(leaf, subleaf, e->eax, e->ebx, e->ecx, e->edx);
     (*count)++;
 }
@@ -133,8 +134,10 @@ static unsigned read_host_cpuid(struct vm_cpuid_entry *leaves)
 static void set_policies(struct monitor *m)
 {
     static struct vm_cpuid_entry leaves[HOST_LEAVES_MAX];
-    const struct cpuid_options options = {
-        .cpus = m->cpus, .tsc_hz = m->tsc_hz, /* the local APIC's timer counts TSC ticks */ .apic_hz = m->tsc_hz, .xcr0 = cl_info()->xcr0};
+    const struct cpuid_options options = { .cpus = m->cpus,
+                                           .tsc_hz = m->tsc_hz,
+                                           /* the local APIC's timer counts TSC ticks */ .apic_hz = m->tsc_hz,
+                                           .xcr0 = cl_info()->xcr0 };
     unsigned count = read_host_cpuid(leaves);
     const struct vm_msr_entry *msrs;
 
@@ -168,7 +171,7 @@ static void build_machine(struct monitor *m, const cJSON *argument)
 {
     uint64_t capsule_bytes, low_bytes, high_bytes;
     void *memory = cl_require_region(VMM_REGION_CAPSULE, &capsule_bytes);
-    struct guest_memory ram = {0};
+    struct guest_memory ram = { 0 };
     struct capsule_section *section;
     struct capsule *capsule;
     enum cl_status status = capsule_attach(memory, capsule_bytes, &capsule);
@@ -198,10 +201,10 @@ static void build_machine(struct monitor *m, const cJSON *argument)
 
 static void load_guest(struct monitor *m, const cJSON *argument)
 {
-    struct load_request request = {.memory = &m->machine.memory,
-                                   .name = json_text(argument, "kernel_name", "kernel"),
-                                   .command_line = json_text(argument, "command_line", ""),
-                                   .rsdp = PLATFORM_ACPI_RSDP};
+    struct load_request request = { .memory = &m->machine.memory,
+                                    .name = json_text(argument, "kernel_name", "kernel"),
+                                    .command_line = json_text(argument, "command_line", ""),
+                                    .rsdp = PLATFORM_ACPI_RSDP };
     enum cl_status status;
 
     request.kernel = cl_require_region(VMM_REGION_KERNEL, &request.kernel_bytes);
@@ -223,7 +226,7 @@ static void load_guest(struct monitor *m, const cJSON *argument)
 
 static void serve_eoi(struct monitor *m)
 {
-    uint64_t vectors[4] = {0};
+    uint64_t vectors[4] = { 0 };
 
     for (uint32_t word = 0; word < 4; word++)
         if (cl_vm_eoi_read(m->vm, word, &vectors[word]) != CL_OK)

@@ -141,16 +141,16 @@ static void host_yield(void *context)
     cl_yield();
 }
 
-const struct host_ops monitor_host_ops = {.msi = host_msi,
-                                          .extint = host_extint,
-                                          .now_ns = host_now_ns,
-                                          .wall_ns = host_wall_ns,
-                                          .request = host_request,
-                                          .serial_write = host_serial_write,
-                                          .serial_room = host_serial_room,
-                                          .deadline = host_deadline,
-                                          .log = host_log,
-                                          .yield = host_yield};
+const struct host_ops monitor_host_ops = { .msi = host_msi,
+                                           .extint = host_extint,
+                                           .now_ns = host_now_ns,
+                                           .wall_ns = host_wall_ns,
+                                           .request = host_request,
+                                           .serial_write = host_serial_write,
+                                           .serial_room = host_serial_room,
+                                           .deadline = host_deadline,
+                                           .log = host_log,
+                                           .yield = host_yield };
 
 void monitor_tell(struct monitor *m, uint32_t kind, uint32_t cookie, const void *message, uint32_t length)
 {
@@ -168,7 +168,7 @@ void monitor_tell(struct monitor *m, uint32_t kind, uint32_t cookie, const void 
 
 static void report(struct monitor *m, enum machine_request request, uint32_t value, const char *reason)
 {
-    struct vmm_report message = {.request = request, .value = value};
+    struct vmm_report message = { .request = request, .value = value };
 
     (void)snprintf(message.reason, sizeof(message.reason), "%s", reason);
     monitor_tell(m, VMM_CONTROL_REPORT, 0, &message, sizeof(message));

@@ -31,17 +31,17 @@ struct vcpu_thread {
 
 /* What the VMM itself keeps in the capsule. */
 struct monitor_state {
-    uint64_t base_ns;   /* lib's monotonic time at which the machine's time is 0 */
-    uint32_t loaded;    /* the guest's memory and first registers were set */
+    uint64_t base_ns; /* lib's monotonic time at which the machine's time is 0 */
+    uint32_t loaded;  /* the guest's memory and first registers were set */
     uint32_t reserved;
 };
 
 struct monitor {
     struct machine machine;
-    struct device *clock;      /* kvmclock */
+    struct device *clock; /* kvmclock */
     struct wiring *wiring;
     struct monitor_state *state;
-    struct capsule_tx tx;      /* of the main thread */
+    struct capsule_tx tx; /* of the main thread */
     struct cpuid_policy cpuid;
     uint64_t tsc_hz;
     uint32_t vm, vm_account, events;
@@ -51,19 +51,19 @@ struct monitor {
     struct channel_end stream; /* to the console service: COM1's, or the virtio console's */
     bool serial;               /* the stream is COM1's */
     pthread_mutex_t out_lock;
-    uint64_t out_position;     /* [o] bytes of COM1 that were taken */
-    uint32_t out_count;        /* [o] of them, those that wait here */
-    uint8_t out[256];          /* [o] */
-    uint64_t armed_ns;         /* [a] the main thread will look at the devices' timers by then */
-    uint32_t input_waits;      /* [a] bytes for COM1 wait for room in its FIFO */
-    uint32_t paused;           /* [a] init or a request wants all vCPUs parked */
-    uint32_t request;          /* [a] enum machine_request that ends this run */
+    uint64_t out_position; /* [o] bytes of COM1 that were taken */
+    uint32_t out_count;    /* [o] of them, those that wait here */
+    uint8_t out[256];      /* [o] */
+    uint64_t armed_ns;     /* [a] the main thread will look at the devices' timers by then */
+    uint32_t input_waits;  /* [a] bytes for COM1 wait for room in its FIFO */
+    uint32_t paused;       /* [a] init or a request wants all vCPUs parked */
+    uint32_t request;      /* [a] enum machine_request that ends this run */
     uint32_t request_value;
     char reason[120];
     uint64_t exits[VCPU_EXIT_REASON_COUNT]; /* [a] that reached the vCPU threads */
     unsigned cpus;
     struct vcpu_thread *vcpu;
-};  /* [a] = atomic;  [o] = out_lock;  the rest is set before threads start, or the main thread's own */
+}; /* [a] = atomic;  [o] = out_lock;  the rest is set before threads start, or the main thread's own */
 
 /* Ask for an end or an event of the machine; from any thread. The first request that ends the run wins. */
 void monitor_request(struct monitor *monitor, enum machine_request request, uint32_t value, const char *reason);

@@ -23,12 +23,17 @@ static const struct {
     uint8_t name;
     bool address; /* must be canonical */
 } by_name[] = {
-    {0xC0000081, VCPU_MSR_STAR, false},        {0xC0000082, VCPU_MSR_LSTAR, true},
-    {0xC0000083, VCPU_MSR_CSTAR, true},        {0xC0000084, VCPU_MSR_SFMASK, false},
-    {0xC0000102, VCPU_MSR_KERNEL_GS_BASE, true}, {0x174, VCPU_MSR_SYSENTER_CS, false},
-    {0x175, VCPU_MSR_SYSENTER_ESP, true},      {0x176, VCPU_MSR_SYSENTER_EIP, true},
-    {0x277, VCPU_MSR_PAT, false},              {0xC0000103, VCPU_MSR_TSC_AUX, false},
-    {MSR_TSC, VCPU_MSR_TSC, false},
+    { 0xC0000081, VCPU_MSR_STAR, false },
+    { 0xC0000082, VCPU_MSR_LSTAR, true },
+    { 0xC0000083, VCPU_MSR_CSTAR, true },
+    { 0xC0000084, VCPU_MSR_SFMASK, false },
+    { 0xC0000102, VCPU_MSR_KERNEL_GS_BASE, true },
+    { 0x174, VCPU_MSR_SYSENTER_CS, false },
+    { 0x175, VCPU_MSR_SYSENTER_ESP, true },
+    { 0x176, VCPU_MSR_SYSENTER_EIP, true },
+    { 0x277, VCPU_MSR_PAT, false },
+    { 0xC0000103, VCPU_MSR_TSC_AUX, false },
+    { MSR_TSC, VCPU_MSR_TSC, false },
 };
 
 static bool is_clock(uint32_t index)
@@ -86,8 +91,7 @@ bool msr_read(struct vcpu_thread *t, uint32_t index, uint64_t *value)
 
 static bool write_efer(struct vcpu_page *page, uint64_t value)
 {
-    if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE) ||
-        ((value ^ page->efer) & EFER_LME && page->cr0 & CR0_PG))
+    if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE) || ((value ^ page->efer) & EFER_LME && page->cr0 & CR0_PG))
         return false;
     page->efer = (value & ~EFER_LMA) | (page->efer & EFER_LMA);
     page->dirty |= VCPU_GROUP_CONTROL;

@@ -20,11 +20,11 @@
 
 struct pic_chip {
     uint8_t irr, imr, isr;
-    uint8_t line; /* inputs as last seen */
-    uint8_t elcr; /* 1 = level-triggered */
-    uint8_t base; /* vector of input 0 */
+    uint8_t line;   /* inputs as last seen */
+    uint8_t elcr;   /* 1 = level-triggered */
+    uint8_t base;   /* vector of input 0 */
     uint8_t lowest; /* input of the lowest priority, 7 after initialisation */
-    uint8_t init; /* next initialisation word expected: 2, 3, 4; 0 = none */
+    uint8_t init;   /* next initialisation word expected: 2, 3, 4; 0 = none */
     uint8_t needs_icw4, single, level;
     uint8_t auto_eoi, rotate_on_auto_eoi, special_mask, special_nested;
     uint8_t poll, read_isr;
@@ -35,7 +35,7 @@ struct pic_state {
     uint8_t output; /* INTR as the outside last heard it */
 };
 
-static const uint8_t elcr_writable[2] = {0xF8, 0xDE}; /* IRQ 0, 1, 2, 8, 13 are always edge-triggered */
+static const uint8_t elcr_writable[2] = { 0xF8, 0xDE }; /* IRQ 0, 1, 2, 8, 13 are always edge-triggered */
 
 static void chip_initialise(struct pic_chip *c, struct capsule_tx *tx)
 {
@@ -247,13 +247,13 @@ static void pic_write(struct device *device, struct capsule_tx *tx, uint16_t por
     }
 }
 
-static const struct device_ops pic_ops = {.name = "pic8259",
-                                          .version = 1,
-                                          .state_size = sizeof(struct pic_state),
-                                          .reset = pic_reset,
-                                          .io_read = pic_read,
-                                          .io_write = pic_write,
-                                          .derive = pic_derive};
+static const struct device_ops pic_ops = { .name = "pic8259",
+                                           .version = 1,
+                                           .state_size = sizeof(struct pic_state),
+                                           .reset = pic_reset,
+                                           .io_read = pic_read,
+                                           .io_write = pic_write,
+                                           .derive = pic_derive };
 
 enum cl_status pic8259_add(struct machine *machine)
 {

@@ -335,15 +335,15 @@ static void pit_derive(struct device *device, struct capsule_tx *tx)
     machine_announce_deadline(device);
 }
 
-static const struct device_ops pit_ops = {.name = "pit8254",
-                                          .version = 1,
-                                          .state_size = sizeof(struct pit_state),
-                                          .reset = pit_reset,
-                                          .io_read = pit_read,
-                                          .io_write = pit_write,
-                                          .derive = pit_derive,
-                                          .deadline = pit_deadline,
-                                          .timer = pit_timer};
+static const struct device_ops pit_ops = { .name = "pit8254",
+                                           .version = 1,
+                                           .state_size = sizeof(struct pit_state),
+                                           .reset = pit_reset,
+                                           .io_read = pit_read,
+                                           .io_write = pit_write,
+                                           .derive = pit_derive,
+                                           .deadline = pit_deadline,
+                                           .timer = pit_timer };
 
 enum cl_status pit8254_add(struct machine *machine)
 {

@@ -142,15 +142,15 @@ static void pm_derive(struct device *device, struct capsule_tx *tx)
         machine_request(device, s->request, 0);
 }
 
-static const struct device_ops pm_ops = {.name = "pm",
-                                         .version = 1,
-                                         .state_size = sizeof(struct pm_state),
-                                         .reset = pm_reset,
-                                         .io_read = pm_read,
-                                         .io_write = pm_write,
-                                         .derive = pm_derive,
-                                         .deadline = pm_deadline,
-                                         .timer = pm_timer};
+static const struct device_ops pm_ops = { .name = "pm",
+                                          .version = 1,
+                                          .state_size = sizeof(struct pm_state),
+                                          .reset = pm_reset,
+                                          .io_read = pm_read,
+                                          .io_write = pm_write,
+                                          .derive = pm_derive,
+                                          .deadline = pm_deadline,
+                                          .timer = pm_timer };
 
 enum cl_status pm_add(struct machine *machine)
 {

@@ -44,13 +44,13 @@ static void pvpanic_derive(struct device *device, struct capsule_tx *tx)
         machine_request(device, MACHINE_PANICKED, s->events);
 }
 
-static const struct device_ops pvpanic_ops = {.name = "pvpanic",
-                                              .version = 1,
-                                              .state_size = sizeof(struct pvpanic_state),
-                                              .reset = pvpanic_reset,
-                                              .io_read = pvpanic_read,
-                                              .io_write = pvpanic_write,
-                                              .derive = pvpanic_derive};
+static const struct device_ops pvpanic_ops = { .name = "pvpanic",
+                                               .version = 1,
+                                               .state_size = sizeof(struct pvpanic_state),
+                                               .reset = pvpanic_reset,
+                                               .io_read = pvpanic_read,
+                                               .io_write = pvpanic_write,
+                                               .derive = pvpanic_derive };
 
 enum cl_status pvpanic_add(struct machine *machine)
 {

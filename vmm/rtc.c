@@ -161,8 +161,8 @@ static uint8_t time_register(const struct rtc_state *s, const struct rtc_time *t
 /* The time registers become the memory of what they showed: for a guest that sets some of them. */
 static void freeze(struct rtc_state *s, struct capsule_tx *tx, int64_t now_ns)
 {
-    static const uint8_t registers[] = {RTC_SECONDS, RTC_MINUTES, RTC_HOURS,  RTC_WEEKDAY,
-                                        RTC_DAY,     RTC_MONTH,   RTC_YEAR, RTC_CENTURY};
+    static const uint8_t registers[] = { RTC_SECONDS, RTC_MINUTES, RTC_HOURS, RTC_WEEKDAY,
+                                         RTC_DAY,     RTC_MONTH,   RTC_YEAR,  RTC_CENTURY };
     struct rtc_time t = time_of_seconds(now_ns / NS_PER_SECOND);
 
     for (unsigned i = 0; i < sizeof(registers); i++)
@@ -230,7 +230,8 @@ static void update_flags(struct device *device, struct capsule_tx *tx)
     if (!(s->reg[RTC_B] & B_SET) && second != s->updated) {
         flags |= C_UF;
         /* After a long sleep only the last two minutes are searched: an alarm older than that is long past. */
-        for (int64_t at = second - s->updated > 120 || second < s->updated ? second : s->updated + 1; at <= second; at++)
+        for (int64_t at = second - s->updated > 120 || second < s->updated ? second : s->updated + 1; at <= second;
+             at++)
             if (alarm_matches(s, at))
                 flags |= C_AF;
         CAPSULE_SET(tx, s->updated, second);
@@ -373,15 +374,15 @@ static void rtc_derive(struct device *device, struct capsule_tx *tx)
     machine_announce_deadline(device);
 }
 
-static const struct device_ops rtc_ops = {.name = "rtc",
-                                          .version = 1,
-                                          .state_size = sizeof(struct rtc_state),
-                                          .reset = rtc_reset,
-                                          .io_read = rtc_read,
-                                          .io_write = rtc_write,
-                                          .derive = rtc_derive,
-                                          .deadline = rtc_deadline,
-                                          .timer = rtc_timer};
+static const struct device_ops rtc_ops = { .name = "rtc",
+                                           .version = 1,
+                                           .state_size = sizeof(struct rtc_state),
+                                           .reset = rtc_reset,
+                                           .io_read = rtc_read,
+                                           .io_write = rtc_write,
+                                           .derive = rtc_derive,
+                                           .deadline = rtc_deadline,
+                                           .timer = rtc_timer };
 
 enum cl_status rtc_add(struct machine *machine)
 {

@@ -28,7 +28,7 @@
 #define VMM_REGION_CONSOLE "console"   /* channel with the console service; may be missing */
 #define VMM_REGION_CONTROL "control"   /* channel with init; may be missing */
 
-#define VMM_CAPSULE_BYTES(cpus) (UINT64_C(65536) + (uint64_t)(cpus) * 8192)
+#define VMM_CAPSULE_BYTES(cpus) (UINT64_C(65536) + (uint64_t)(cpus)*8192)
 
 /* Where the VMM has the kernel map vCPU pages: index * 4096 from here. */
 #define VMM_VCPU_PAGES UINT64_C(0x0000600000000000)

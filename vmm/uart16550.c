@@ -80,7 +80,7 @@ static bool transmitter_ready(const struct uart_state *s)
 
 static unsigned rx_trigger(const struct uart_state *s)
 {
-    static const uint8_t level[4] = {1, 4, 8, 14};
+    static const uint8_t level[4] = { 1, 4, 8, 14 };
 
     return s->fcr & FCR_ENABLE ? level[s->fcr >> 6] : 1;
 }
@@ -276,13 +276,13 @@ static void uart_write(struct device *device, struct capsule_tx *tx, uint16_t po
     }
 }
 
-static const struct device_ops uart_ops = {.name = "com1",
-                                           .version = 1,
-                                           .state_size = sizeof(struct uart_state),
-                                           .reset = uart_reset,
-                                           .io_read = uart_read,
-                                           .io_write = uart_write,
-                                           .derive = uart_derive};
+static const struct device_ops uart_ops = { .name = "com1",
+                                            .version = 1,
+                                            .state_size = sizeof(struct uart_state),
+                                            .reset = uart_reset,
+                                            .io_read = uart_read,
+                                            .io_write = uart_write,
+                                            .derive = uart_derive };
 
 enum cl_status uart16550_add(struct machine *machine)
 {

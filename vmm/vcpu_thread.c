@@ -27,11 +27,11 @@ static void complete(struct vcpu_page *page, enum vcpu_completion how)
 
 static void general_protection(struct vcpu_page *page)
 {
-    page->event = (struct vcpu_events){.type = VCPU_EVENT_EXCEPTION,
-                                       .vector = VECTOR_GP,
-                                       .has_error_code = 1,
-                                       .nmi_blocked = page->event.nmi_blocked,
-                                       .nmi_pending = page->event.nmi_pending};
+    page->event = (struct vcpu_events){ .type = VCPU_EVENT_EXCEPTION,
+                                        .vector = VECTOR_GP,
+                                        .has_error_code = 1,
+                                        .nmi_blocked = page->event.nmi_blocked,
+                                        .nmi_pending = page->event.nmi_pending };
     complete(page, VCPU_COMPLETE_EXCEPTION);
 }
 
@@ -274,11 +274,11 @@ static void emulator_cpuid(void *context, uint32_t leaf, uint32_t subleaf, uint3
     cpuid_query(&t->monitor->cpuid, t->page, t->index, leaf, subleaf, result);
 }
 
-static const struct emulator_ops emulator_ops = {.apic_read = apic_read,
-                                                 .apic_write = apic_write,
-                                                 .msr_read = emulator_msr_read,
-                                                 .msr_write = emulator_msr_write,
-                                                 .cpuid = emulator_cpuid};
+static const struct emulator_ops emulator_ops = { .apic_read = apic_read,
+                                                  .apic_write = apic_write,
+                                                  .msr_read = emulator_msr_read,
+                                                  .msr_write = emulator_msr_write,
+                                                  .cpuid = emulator_cpuid };
 
 enum cl_status vcpu_thread_create(struct monitor *m, unsigned index)
 {

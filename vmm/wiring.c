@@ -61,7 +61,8 @@ static void on_entropy(void *context, void *bytes, size_t length)
 }
 
 static const struct backend_ops backend = {
-    .doorbell = on_doorbell, .kick = on_kick, .notify = on_notify, .entropy = on_entropy};
+    .doorbell = on_doorbell, .kick = on_kick, .notify = on_notify, .entropy = on_entropy
+};
 
 static unsigned number_of(const cJSON *object, const char *key, unsigned highest)
 {
@@ -163,8 +164,7 @@ enum cl_status wiring_connect(struct wiring *w, const cJSON *argument)
     const cJSON *card;
     unsigned index = 0;
 
-    cJSON_ArrayForEach(card, cJSON_GetObjectItemCaseSensitive(argument, "nics"))
-        TRY(connect_card(w, index++, card));
+    cJSON_ArrayForEach(card, cJSON_GetObjectItemCaseSensitive(argument, "nics")) TRY(connect_card(w, index++, card));
     if (w->console_is_virtio && m->stream.entries != 0)
         virtio_console_connect(&w->console, &m->tx, &m->stream, m->console_peer, m->console_bit);
     return CL_OK;
@@ -173,8 +173,8 @@ enum cl_status wiring_connect(struct wiring *w, const cJSON *argument)
 void wiring_statistics(const struct wiring *w, struct control_statistics *s)
 {
     for (unsigned i = 0; i < w->nics && i < CONTROL_NICS_MAX; i++)
-        s->nic[i] = (struct control_nic_statistics){.received_frames = w->nic[i].received_frames,
-                                                    .received_bytes = w->nic[i].received_bytes,
-                                                    .sent_frames = w->nic[i].sent_frames,
-                                                    .sent_bytes = w->nic[i].sent_bytes};
+        s->nic[i] = (struct control_nic_statistics){ .received_frames = w->nic[i].received_frames,
+                                                     .received_bytes = w->nic[i].received_bytes,
+                                                     .sent_frames = w->nic[i].sent_frames,
+                                                     .sent_bytes = w->nic[i].sent_bytes };
 }

@@ -13,4 +13,4 @@ static enum cl_status vmx_probe(void)
     return refuse(CL_UNSUPPORTED, "VT-x: present, but this build runs VMs on AMD-V only (docs/limits.md)");
 }
 
-const struct virt_ops vmx_ops = {.name = "VT-x", .nested_format = &pt_format_ept, .probe = vmx_probe};
+const struct virt_ops vmx_ops = { .name = "VT-x", .nested_format = &pt_format_ept, .probe = vmx_probe };

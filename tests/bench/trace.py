@@ -153,6 +153,17 @@ def record(machine, path, bytes_wanted=12_000_000, seconds=20):
     return addresses[:-1]
 
 
+def without_repeats(code, addresses):
+    """QEMU begins an access to a device's memory twice, the second time with a translation that may do I/O. Only a REP
+    prefix really executes one instruction many times in a row."""
+    kept = []
+    for address in addresses:
+        text = code.instructions.get(address)
+        if not (kept and kept[-1] == address and text and not text.startswith("rep")):
+            kept.append(address)
+    return kept
+
+
 def usual(code, addresses, first, last):
     """The usual Path from an execution of the address `first` to the next one of `last`, which is not part of it.
 
@@ -160,7 +171,7 @@ def usual(code, addresses, first, last):
     found, begin = [], None
     for at, address in enumerate(addresses):
         if address == last and begin is not None:
-            found.append(addresses[begin:at])
+            found.append(without_repeats(code, addresses[begin:at]))
             begin = None
         if address == first:
             begin = at

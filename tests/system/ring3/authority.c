@@ -46,7 +46,8 @@ static void copies_never_gain_rights(void)
 static struct account_arguments small_account(void)
 {
     return (struct account_arguments){
-        .kernel_bytes = MIB / 4, .memory_bytes = MIB, .affinity = AFFINITY_ALL, .weight = WEIGHT_DEFAULT};
+        .kernel_bytes = MIB / 4, .memory_bytes = MIB, .affinity = AFFINITY_ALL, .weight = WEIGHT_DEFAULT
+    };
 }
 
 static void an_account_cannot_be_overdrawn(void)
@@ -67,8 +68,8 @@ static void an_account_cannot_be_overdrawn(void)
 /* What a hundred accounts with memory, mappings, domains and threads took is there again afterwards. */
 static void destroying_an_account_returns_everything(void)
 {
-    static const uint8_t spin[] = {0xeb, 0xfe};
-    const struct timespec settle = {0, 50000000};
+    static const uint8_t spin[] = { 0xeb, 0xfe };
+    const struct timespec settle = { 0, 50000000 };
     struct memory_report before, after;
     struct child_end end;
 
@@ -76,12 +77,12 @@ static void destroying_an_account_returns_everything(void)
     nanosleep(&settle, NULL);
     expect_status(cl_info_memory(&before), CL_OK, "system_info");
     for (unsigned i = 0; i < ROUNDS; i++) {
-        static const uint8_t leave[] = {0xb8, SYS_THREAD_EXIT, 0, 0, 0, 0x0f, 0x05}; /* mov eax, n; syscall */
+        static const uint8_t leave[] = { 0xb8, SYS_THREAD_EXIT, 0, 0, 0, 0x0f, 0x05 }; /* mov eax, n; syscall */
         child_run(leave, sizeof(leave), &end);
     }
     /* what the last round left behind goes as soon as every CPU has passed */
     for (unsigned i = 0; i < ROUNDS; i++) {
-        struct timespec moment = {0, 1000000};
+        struct timespec moment = { 0, 1000000 };
         expect_status(cl_info_memory(&after), CL_OK, "system_info");
         if (before.free == after.free && before.pool_free == after.pool_free)
             break;
@@ -110,7 +111,10 @@ static void random_calls_break_nothing(void)
         uint64_t a[6];
         for (unsigned j = 0; j < 6; j++) {
             uint64_t r = next_random(&random);
-            a[j] = (r & 3) == 0 ? r : (r & 3) == 1 ? SLOT_A + r % 4 : (r & 3) == 2 ? r % 70000 : r & UINT64_C(0xfffff000);
+            a[j] = (r & 3) == 0   ? r
+                   : (r & 3) == 1 ? SLOT_A + r % 4
+                   : (r & 3) == 2 ? r % 70000
+                                  : r & UINT64_C(0xfffff000);
         }
         /* it must neither sleep, end, switch the machine off, nor lose its own memory */
         if (number == SYS_WAIT || number == SYS_THREAD_EXIT || number == SYS_SYSTEM_CONTROL || number == SYS_VCPU_RUN ||

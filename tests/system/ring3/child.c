@@ -18,18 +18,20 @@ static uint64_t tsc(void)
 static void build(const void *code, size_t size)
 {
     struct account_arguments account = {
-        .kernel_bytes = 256 * KIB, .memory_bytes = 64 * KIB, .affinity = AFFINITY_ALL, .weight = WEIGHT_DEFAULT};
-    struct thread_arguments thread = {.entry = CHILD_CODE_ADDRESS,
-                                      .stack = CHILD_DATA_ADDRESS + 4096,
-                                      .page_address = CHILD_PAGE_ADDRESS,
-                                      .cpu = UINT32_MAX};
+        .kernel_bytes = 256 * KIB, .memory_bytes = 64 * KIB, .affinity = AFFINITY_ALL, .weight = WEIGHT_DEFAULT
+    };
+    struct thread_arguments thread = { .entry = CHILD_CODE_ADDRESS,
+                                       .stack = CHILD_DATA_ADDRESS + 4096,
+                                       .page_address = CHILD_PAGE_ADDRESS,
+                                       .cpu = UINT32_MAX };
 
     expect_status(cl_account_create(CHILD_ACCOUNT, INIT_SLOT_ACCOUNT, &account), CL_OK, "account_create");
     expect_status(cl_notification_create(CHILD_FAULTS, INIT_SLOT_ACCOUNT), CL_OK, "notification_create");
     expect_status(cl_domain_create(CHILD_DOMAIN, CHILD_ACCOUNT, 16, CHILD_FAULTS, 3, "child"), CL_OK, "domain_create");
     expect_status(cl_memory_create(CHILD_CODE, CHILD_ACCOUNT, 4096, 0), CL_OK, "memory_create");
     expect_status(cl_memory_create(CHILD_DATA, CHILD_ACCOUNT, 4096, 0), CL_OK, "memory_create");
-    expect_status(cl_memory_map(CHILD_CODE, INIT_SLOT_DOMAIN, 0, 4096, SCRATCH, MAP_READ | MAP_WRITE), CL_OK, "memory_map");
+    expect_status(cl_memory_map(CHILD_CODE, INIT_SLOT_DOMAIN, 0, 4096, SCRATCH, MAP_READ | MAP_WRITE), CL_OK,
+                  "memory_map");
     memcpy((void *)SCRATCH, code, size);
     expect_status(cl_memory_unmap(INIT_SLOT_DOMAIN, SCRATCH), CL_OK, "memory_unmap");
     expect_status(cl_memory_map(CHILD_CODE, CHILD_DOMAIN, 0, 4096, CHILD_CODE_ADDRESS, MAP_READ | MAP_EXECUTE), CL_OK,
@@ -49,7 +51,7 @@ static void tear_down(void)
 
 void child_run(const void *code, size_t size, struct child_end *end)
 {
-    struct thread_report report = {0};
+    struct thread_report report = { 0 };
     uint64_t deadline = tsc() + PATIENCE_NS / 1000 * (info->tsc_hz / 1000) / 1000;
     uint64_t bits = 0;
 
@@ -64,6 +66,6 @@ void child_run(const void *code, size_t size, struct child_end *end)
     } while (report.state != THREAD_STATE_FAULTED && report.state != THREAD_STATE_STOPPED && tsc() < deadline);
     if (report.state == THREAD_STATE_FAULTED && bits != UINT64_C(1) << 3)
         fail("the fault notification has bits %lx", bits);
-    *end = (struct child_end){report.state, report.vector, report.address, report.rip};
+    *end = (struct child_end){ report.state, report.vector, report.address, report.rip };
     tear_down();
 }

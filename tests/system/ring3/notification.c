@@ -103,7 +103,7 @@ static void *sleeper(void *status)
 static void destroying_a_notification_wakes_its_waiter(void)
 {
     enum cl_status status = CL_OK;
-    struct timespec moment = {0, 10000000};
+    struct timespec moment = { 0, 10000000 };
     pthread_t thread;
 
     expect_status(cl_notification_create(SLOT_A, INIT_SLOT_ACCOUNT), CL_OK, "notification_create");

@@ -21,17 +21,17 @@ static bool vms_can_run(void)
 
 static void build(const void *code, size_t size)
 {
-    static const struct vm_cpuid_entry leaf = {.leaf = 0, .eax = 0x42, .ebx = 1, .ecx = 2, .edx = 3};
-    struct account_arguments account = {.kernel_bytes = RAM_BYTES / 4,
-                                        .memory_bytes = RAM_BYTES,
-                                        .affinity = AFFINITY_ALL,
-                                        .weight = WEIGHT_DEFAULT};
+    static const struct vm_cpuid_entry leaf = { .leaf = 0, .eax = 0x42, .ebx = 1, .ecx = 2, .edx = 3 };
+    struct account_arguments account = {
+        .kernel_bytes = RAM_BYTES / 4, .memory_bytes = RAM_BYTES, .affinity = AFFINITY_ALL, .weight = WEIGHT_DEFAULT
+    };
 
     expect_status(cl_account_create(TEST_ACCOUNT, INIT_SLOT_ACCOUNT, &account), CL_OK, "account_create");
     expect_status(cl_notification_create(TEST_EVENTS, TEST_ACCOUNT), CL_OK, "notification_create");
     expect_status(cl_vm_create(TEST_VM, TEST_ACCOUNT, TEST_EVENTS, 0, "test"), CL_OK, "vm_create");
     expect_status(cl_memory_create(TEST_RAM, TEST_ACCOUNT, RAM_BYTES, MEMORY_LARGE), CL_OK, "memory_create");
-    expect_status(cl_memory_map(TEST_RAM, INIT_SLOT_DOMAIN, 0, RAM_BYTES, RAM_ADDRESS, MAP_READ | MAP_WRITE), CL_OK, "memory_map");
+    expect_status(cl_memory_map(TEST_RAM, INIT_SLOT_DOMAIN, 0, RAM_BYTES, RAM_ADDRESS, MAP_READ | MAP_WRITE), CL_OK,
+                  "memory_map");
     expect_status(cl_memory_map(TEST_RAM, TEST_VM, 0, RAM_BYTES, 0, MAP_READ | MAP_WRITE | MAP_EXECUTE), CL_OK,
                   "memory_map into the VM");
     expect_status(cl_vm_policy_cpuid(TEST_VM, 0, 1, &leaf), CL_OK, "vm_policy");
@@ -82,7 +82,7 @@ static void cpuid_and_hypercall_stay_in_the_kernel(void)
 
 static void an_exit_stays_until_it_is_completed(void)
 {
-    static const uint8_t code[] = {0xe6, 0x10, 0xe6, 0x20, 0xe6, 0x30}; /* out 0x10; out 0x20; out 0x30 */
+    static const uint8_t code[] = { 0xe6, 0x10, 0xe6, 0x20, 0xe6, 0x30 }; /* out 0x10; out 0x20; out 0x30 */
 
     build(code, sizeof(code));
     expect_io(0, 0x10);
@@ -102,7 +102,9 @@ static void an_exit_stays_until_it_is_completed(void)
 
 static void a_doorbell_only_sets_its_bit(void)
 {
-    static const uint8_t code[] = {0xb8, 0, 0, 0xe7, 0x50, 0xe7, 0x50, 0xe6, 0x60}; /* mov ax; out 0x50, ax twice; out 0x60, al */
+    static const uint8_t code[] = {
+        0xb8, 0, 0, 0xe7, 0x50, 0xe7, 0x50, 0xe6, 0x60
+    }; /* mov ax; out 0x50, ax twice; out 0x60, al */
     uint64_t bits = 0;
 
     build(code, sizeof(code));
@@ -123,15 +125,17 @@ static void a_doorbell_only_sets_its_bit(void)
 
 static void illegal_state_is_refused_with_the_rule(void)
 {
-    static const uint8_t code[] = {0xf4};
+    static const uint8_t code[] = { 0xf4 };
 
     build(code, sizeof(code));
     expect_status(cl_vcpu_state_get(TEST_VCPU, VCPU_GROUP_CONTROL, 0, NULL, 0), CL_OK, "vcpu_state_get");
     page->cr0 |= UINT64_C(1) << 31; /* PG without PE */
-    expect_status(cl_vcpu_state_set(TEST_VCPU, VCPU_GROUP_CONTROL, 0, NULL, 0), CL_BAD_ARGUMENT, "paging without protection");
+    expect_status(cl_vcpu_state_set(TEST_VCPU, VCPU_GROUP_CONTROL, 0, NULL, 0), CL_BAD_ARGUMENT,
+                  "paging without protection");
     expect_status(cl_vcpu_state_get(TEST_VCPU, VCPU_GROUP_CONTROL, 0, NULL, 0), CL_OK, "vcpu_state_get");
     page->cr4 |= UINT64_C(1) << 63;
-    expect_status(cl_vcpu_state_set(TEST_VCPU, VCPU_GROUP_CONTROL, 0, NULL, 0), CL_BAD_ARGUMENT, "a reserved bit of CR4");
+    expect_status(cl_vcpu_state_set(TEST_VCPU, VCPU_GROUP_CONTROL, 0, NULL, 0), CL_BAD_ARGUMENT,
+                  "a reserved bit of CR4");
     tear_down();
 }
 

@@ -28,7 +28,7 @@ static void on_msi(void *context, uint64_t address, uint32_t data)
     struct fake *f = context;
 
     assert_true(f->outside.messages < FAKE_LOG_MAX);
-    f->outside.message[f->outside.messages++] = (struct fake_message){address, data};
+    f->outside.message[f->outside.messages++] = (struct fake_message){ address, data };
 }
 
 static void on_extint(void *context, bool level)
@@ -95,22 +95,22 @@ static void on_yield(void *context)
     fail_msg("a lock is held that nobody will release");
 }
 
-static const struct host_ops fake_host = {.msi = on_msi,
-                                          .extint = on_extint,
-                                          .now_ns = on_now,
-                                          .wall_ns = on_wall,
-                                          .request = on_request,
-                                          .serial_write = on_serial,
-                                          .serial_room = on_room,
-                                          .deadline = on_deadline,
-                                          .log = on_log,
-                                          .yield = on_yield};
+static const struct host_ops fake_host = { .msi = on_msi,
+                                           .extint = on_extint,
+                                           .now_ns = on_now,
+                                           .wall_ns = on_wall,
+                                           .request = on_request,
+                                           .serial_write = on_serial,
+                                           .serial_room = on_room,
+                                           .deadline = on_deadline,
+                                           .log = on_log,
+                                           .yield = on_yield };
 
 struct fake *fake_create(void)
 {
     struct fake *f = calloc(1, sizeof(*f));
     struct capsule *capsule;
-    struct guest_memory memory = {0};
+    struct guest_memory memory = { 0 };
 
     assert_non_null(f);
     f->capsule = aligned_alloc(4096, FAKE_CAPSULE_BYTES);
@@ -318,22 +318,22 @@ static uint64_t do_write(struct fake *f, void *argument)
 
 uint32_t fake_in(struct fake *f, uint16_t port, unsigned size)
 {
-    return (uint32_t)crash_exit(f, do_in, &(struct access){port, 0, size});
+    return (uint32_t)crash_exit(f, do_in, &(struct access){ port, 0, size });
 }
 
 void fake_out(struct fake *f, uint16_t port, unsigned size, uint32_t value)
 {
-    (void)crash_exit(f, do_out, &(struct access){port, value, size});
+    (void)crash_exit(f, do_out, &(struct access){ port, value, size });
 }
 
 uint64_t fake_read(struct fake *f, uint64_t address, unsigned size)
 {
-    return crash_exit(f, do_read, &(struct access){address, 0, size});
+    return crash_exit(f, do_read, &(struct access){ address, 0, size });
 }
 
 void fake_write(struct fake *f, uint64_t address, unsigned size, uint64_t value)
 {
-    (void)crash_exit(f, do_write, &(struct access){address, value, size});
+    (void)crash_exit(f, do_write, &(struct access){ address, value, size });
 }
 
 static uint64_t do_timers(struct fake *f, void *argument)

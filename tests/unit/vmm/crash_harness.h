@@ -48,7 +48,7 @@ struct fake {
     uint64_t sequence;
     struct fake_outside outside;
     uint64_t now_ns, wall_ns;
-    bool running;   /* the clock moves by a nanosecond whenever it is read */
+    bool running; /* the clock moves by a nanosecond whenever it is read */
     uint64_t looks;
     size_t serial_room; /* bytes that the outside takes; SIZE_MAX: any */
     uint8_t *capsule;

@@ -1,5 +1,5 @@
-/* SOURCES: vmm/acpi_tables.c */
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCES: vmm/acpi_tables.c */
 /* test_acpi_tables.c: checksums, addresses and contents of the ACPI tables. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +48,7 @@ static int prepare(void **unused)
 {
     (void)unused;
     ram = calloc(1, RAM_BYTES);
-    memory = (struct guest_memory){.low = ram, .low_bytes = RAM_BYTES};
+    memory = (struct guest_memory){ .low = ram, .low_bytes = RAM_BYTES };
     return 0;
 }
 
@@ -61,7 +61,7 @@ static int finish(void **unused)
 
 static void every_table_has_its_checksum(void **unused)
 {
-    static const char *const names[] = {"FACP", "APIC", "MCFG"};
+    static const char *const names[] = { "FACP", "APIC", "MCFG" };
     uint64_t xsdt, dsdt;
 
     (void)unused;
@@ -83,7 +83,7 @@ static void every_table_has_its_checksum(void **unused)
 static void the_madt_lists_cpus_ioapic_and_overrides(void **unused)
 {
     uint64_t madt;
-    unsigned kinds[8] = {0};
+    unsigned kinds[8] = { 0 };
 
     (void)unused;
     assert_int_equal(acpi_tables_write(&memory, 64), CL_OK);
@@ -119,7 +119,6 @@ static void impossible_machines_are_refused(void **unused)
     memory.low_bytes = 0x80000;
     assert_int_equal(acpi_tables_write(&memory, 1), CL_NO_MEMORY);
 }
-
 
 int main(void)
 {

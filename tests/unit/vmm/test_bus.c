@@ -1,6 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SOURCES: vmm/capsule.c vmm/bus.c vmm/machine.c vmm/irq.c vmm/pic8259.c vmm/ioapic.c vmm/uart16550.c vmm/pit8254.c
  * vmm/rtc.c vmm/pm.c vmm/i8042.c vmm/pvpanic.c vmm/debug_exit.c vmm/delay_ports.c tests/unit/vmm/crash_harness.c */
-/* SPDX-License-Identifier: Apache-2.0 */
 /* test_bus.c: dispatch: regions, splitting, absent ports, and its cost. */
 #include "tests/unit/vmm/crash_harness.h"
 
@@ -53,7 +53,6 @@ static void the_whole_port_space_survives_a_storm(void **unused)
     fake_storm_ports(f, 0, 0x1000, 200000);
     fake_destroy(f);
 }
-
 
 int main(void)
 {

@@ -1,5 +1,5 @@
-/* SOURCES: vmm/capsule.c */
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCES: vmm/capsule.c */
 /* test_capsule.c: transactions, replay and recovery of the capsule. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -175,7 +175,6 @@ static void a_damaged_log_cannot_write_elsewhere(void **unused)
     capsule_recover(capsule);
     assert_int_equal(state->a, 5);
 }
-
 
 int main(void)
 {

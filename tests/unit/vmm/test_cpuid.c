@@ -1,5 +1,5 @@
-/* SOURCES: vmm/cpuid.c vmm/msr_policy.c */
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCES: vmm/cpuid.c vmm/msr_policy.c */
 /* test_cpuid.c: what a VM's CPUID shows and hides. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,23 +21,23 @@ static struct cpuid_policy policy;
 
 /* A host with every feature bit set: whatever is not let through on purpose must be gone. */
 static const struct vm_cpuid_entry amd_host[] = {
-    {0, 0, 0, 0x10, AMD, 0},
-    {1, 0, 0, 0x00830F10, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0},
-    {7, 0, 1, 5, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0},
-    {0xD, 0, 1, 0xFFFFFFFF, 4096, 4096, 0xFFFFFFFF, 0},
-    {0xD, 1, 1, 0xFFFFFFFF, 4096, 0xFFFFFFFF, 0, 0},
-    {0xD, 2, 1, 256, 576, 0, 0, 0},
-    {0xD, 9, 1, 8, 2688, 0, 0, 0},
-    {0x80000000, 0, 0, 0x80000020, AMD, 0},
-    {0x80000001, 0, 0, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0},
-    {0x80000007, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0},
-    {0x80000008, 0, 0, 0xFF3030, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0},
-    {0x8000000A, 0, 0, 1, 0x8000, 0, 0xFFFFFFFF, 0},
-    {0x8000001D, 0, 1, 0x3C121, 0x1C0003F, 0x3F, 0, 0},
-    {0x8000001D, 1, 1, 0, 0, 0, 0, 0},
+    { 0, 0, 0, 0x10, AMD, 0 },
+    { 1, 0, 0, 0x00830F10, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0 },
+    { 7, 0, 1, 5, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0 },
+    { 0xD, 0, 1, 0xFFFFFFFF, 4096, 4096, 0xFFFFFFFF, 0 },
+    { 0xD, 1, 1, 0xFFFFFFFF, 4096, 0xFFFFFFFF, 0, 0 },
+    { 0xD, 2, 1, 256, 576, 0, 0, 0 },
+    { 0xD, 9, 1, 8, 2688, 0, 0, 0 },
+    { 0x80000000, 0, 0, 0x80000020, AMD, 0 },
+    { 0x80000001, 0, 0, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0 },
+    { 0x80000007, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0 },
+    { 0x80000008, 0, 0, 0xFF3030, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0 },
+    { 0x8000000A, 0, 0, 1, 0x8000, 0, 0xFFFFFFFF, 0 },
+    { 0x8000001D, 0, 1, 0x3C121, 0x1C0003F, 0x3F, 0, 0 },
+    { 0x8000001D, 1, 1, 0, 0, 0, 0, 0 },
 };
 
-static struct cpuid_options options = {.cpus = 4, .tsc_hz = 2000000000, .apic_hz = 1000000000, .xcr0 = 7};
+static struct cpuid_options options = { .cpus = 4, .tsc_hz = 2000000000, .apic_hz = 1000000000, .xcr0 = 7 };
 
 static void query(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
@@ -145,11 +145,11 @@ static void without_xsave_there_is_no_avx(void **unused)
 
 static void an_intel_host_keeps_its_cache_leaf(void **unused)
 {
-    const struct vm_cpuid_entry host[] = {{0, 0, 0, 0x16, INTEL, 0},
-                                          {1, 0, 0, 0x50654, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0},
-                                          {4, 0, 1, 0xFC004121, 0x1C0003F, 0x3F, 0, 0},
-                                          {4, 1, 1, 0, 0, 0, 0, 0},
-                                          {0x80000000, 0, 0, 0x80000008, 0, 0, 0, 0}};
+    const struct vm_cpuid_entry host[] = { { 0, 0, 0, 0x16, INTEL, 0 },
+                                           { 1, 0, 0, 0x50654, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0 },
+                                           { 4, 0, 1, 0xFC004121, 0x1C0003F, 0x3F, 0, 0 },
+                                           { 4, 1, 1, 0, 0, 0, 0, 0 },
+                                           { 0x80000000, 0, 0, 0x80000008, 0, 0, 0, 0 } };
     uint32_t r[4];
 
     (void)unused;
@@ -184,7 +184,6 @@ static void msr_tables_are_sorted_and_short_enough(void **unused)
             assert_true(e[i - 1].index < e[i].index);
     }
 }
-
 
 int main(void)
 {

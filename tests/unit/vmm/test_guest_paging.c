@@ -1,5 +1,5 @@
-/* SOURCES: vmm/guest_paging.c */
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCES: vmm/guest_paging.c */
 /* test_guest_paging.c: walks of 32-bit, PAE and 4-level tables, rights and page faults. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@ static int prepare(void **unused)
 {
     (void)unused;
     ram = calloc(1, 0x100000);
-    memory = (struct guest_memory){.low = ram, .low_bytes = 0x100000};
+    memory = (struct guest_memory){ .low = ram, .low_bytes = 0x100000 };
     memset(&cpu, 0, sizeof(cpu));
     cpu.cr0 = PG | 1;
     cpu.cr3 = 0x1000;
@@ -142,7 +142,6 @@ static void tables_outside_of_ram_are_told(void **unused)
     put(0x1000, UINT64_C(0xC0000007), 8);
     assert_int_equal(walk(0, 0, &p, &code), CL_BAD_ARGUMENT);
 }
-
 
 int main(void)
 {

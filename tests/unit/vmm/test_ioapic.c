@@ -1,6 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SOURCES: vmm/capsule.c vmm/bus.c vmm/machine.c vmm/irq.c vmm/pic8259.c vmm/ioapic.c vmm/uart16550.c vmm/pit8254.c
  * vmm/rtc.c vmm/pm.c vmm/i8042.c vmm/pvpanic.c vmm/debug_exit.c vmm/delay_ports.c tests/unit/vmm/crash_harness.c */
-/* SPDX-License-Identifier: Apache-2.0 */
 /* test_ioapic.c: messages, levels, remote IRR and end of interrupt of the IOAPIC. */
 #include "tests/unit/vmm/crash_harness.h"
 
@@ -38,7 +38,7 @@ static uint64_t do_line(struct fake *f, void *argument)
 
 static uint64_t do_eoi(struct fake *f, void *argument)
 {
-    uint64_t vectors[4] = {0};
+    uint64_t vectors[4] = { 0 };
     unsigned vector = *(unsigned *)argument;
 
     vectors[vector / 64] = UINT64_C(1) << vector % 64;
@@ -48,7 +48,7 @@ static uint64_t do_eoi(struct fake *f, void *argument)
 
 static void line(struct fake *f, unsigned pin, bool level)
 {
-    crash_quiet(f, do_line, &(struct line){pin, level});
+    crash_quiet(f, do_line, &(struct line){ pin, level });
 }
 
 static void eoi(struct fake *f, unsigned vector)
@@ -184,7 +184,6 @@ static void isa_interrupt_0_is_pin_2(void **unused)
     assert_int_equal(f->outside.message[0].data, 0x30);
     fake_destroy(f);
 }
-
 
 int main(void)
 {

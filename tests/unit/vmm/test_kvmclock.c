@@ -1,7 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SOURCES: vmm/capsule.c vmm/bus.c vmm/machine.c vmm/irq.c vmm/pic8259.c vmm/ioapic.c vmm/uart16550.c vmm/pit8254.c
  * vmm/rtc.c vmm/pm.c vmm/i8042.c vmm/pvpanic.c vmm/debug_exit.c vmm/delay_ports.c tests/unit/vmm/crash_harness.c
  * vmm/kvmclock.c */
-/* SPDX-License-Identifier: Apache-2.0 */
 /* test_kvmclock.c: the structures of the paravirtual clock in guest memory. */
 #include "tests/unit/vmm/crash_harness.h"
 
@@ -33,7 +33,7 @@ static uint64_t do_write(struct fake *f, void *argument)
 
 static bool put(struct fake *f, uint32_t index, uint64_t value, uint64_t tsc)
 {
-    struct write w = {index, value, tsc, false};
+    struct write w = { index, value, tsc, false };
 
     return crash_exit(f, do_write, &w) != 0;
 }
@@ -59,7 +59,7 @@ static uint64_t guest_time(const struct fake *f, unsigned address, uint64_t tsc)
 
 static void system_time_is_the_tsc_in_nanoseconds(void **unused)
 {
-    static const uint64_t rates[] = {100000000, 999999937, 1000000000, 2100000000, 5300000000, 32000};
+    static const uint64_t rates[] = { 100000000, 999999937, 1000000000, 2100000000, 5300000000, 32000 };
 
     (void)unused;
     for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
@@ -114,7 +114,6 @@ static void bad_addresses_are_refused(void **unused)
     assert_false(kvmclock_msr_read(added, &f->tx, 64, KVM_MSR_SYSTEM_TIME, &value));
     fake_destroy(f);
 }
-
 
 int main(void)
 {

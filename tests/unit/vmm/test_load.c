@@ -1,5 +1,5 @@
-/* SOURCES: vmm/load.c vmm/load_elf.c vmm/load_multiboot.c vmm/load_linux.c vmm/boot_state.c */
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCES: vmm/load.c vmm/load_elf.c vmm/load_multiboot.c vmm/load_linux.c vmm/boot_state.c */
 /* test_load.c: loaders: what guests find at their first instruction, and images that lie. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@ static int prepare(void **unused)
 {
     (void)unused;
     ram = calloc(1, 64 * MIB);
-    memory = (struct guest_memory){.low = ram, .low_bytes = 64 * MIB};
+    memory = (struct guest_memory){ .low = ram, .low_bytes = 64 * MIB };
     return ram == NULL;
 }
 
@@ -36,12 +36,12 @@ static int finish(void **unused)
 
 static struct load_request request_of(const void *kernel, uint64_t bytes)
 {
-    return (struct load_request){.memory = &memory,
-                                 .kernel = kernel,
-                                 .kernel_bytes = bytes,
-                                 .name = "kernel",
-                                 .command_line = "one two",
-                                 .rsdp = 0xF0000};
+    return (struct load_request){ .memory = &memory,
+                                  .kernel = kernel,
+                                  .kernel_bytes = bytes,
+                                  .name = "kernel",
+                                  .command_line = "one two",
+                                  .rsdp = 0xF0000 };
 }
 
 static uint32_t word(uint64_t address)
@@ -61,7 +61,7 @@ struct elf32_kernel {
 
 static struct elf32_kernel elf32(void)
 {
-    struct elf32_kernel k = {0};
+    struct elf32_kernel k = { 0 };
 
     memcpy(k.header.e_ident, ELFMAG, SELFMAG);
     k.header.e_ident[EI_CLASS] = ELFCLASS32;
@@ -72,12 +72,12 @@ static struct elf32_kernel elf32(void)
     k.header.e_phoff = offsetof(struct elf32_kernel, segment);
     k.header.e_phentsize = sizeof(Elf32_Phdr);
     k.header.e_phnum = 2;
-    k.segment[0] = (Elf32_Phdr){.p_type = PT_LOAD,
-                                .p_offset = offsetof(struct elf32_kernel, multiboot),
-                                .p_vaddr = 0xC0100000,
-                                .p_paddr = 0x100000,
-                                .p_filesz = sizeof(k.multiboot) + sizeof(k.text),
-                                .p_memsz = 0x3000};
+    k.segment[0] = (Elf32_Phdr){ .p_type = PT_LOAD,
+                                 .p_offset = offsetof(struct elf32_kernel, multiboot),
+                                 .p_vaddr = 0xC0100000,
+                                 .p_paddr = 0x100000,
+                                 .p_filesz = sizeof(k.multiboot) + sizeof(k.text),
+                                 .p_memsz = 0x3000 };
     k.segment[1].p_type = PT_NOTE;
     k.multiboot[0] = 0x1BADB002;
     k.multiboot[1] = 3;
@@ -121,7 +121,7 @@ static void multiboot_elf_begins_as_the_specification_says(void **unused)
 static void multiboot_flat_images_lie_where_the_header_says(void **unused)
 {
     static uint8_t image[8192];
-    const uint32_t h[8] = {0x1BADB002, 0x10000, 0u - 0x1BADB002u - 0x10000, 0x8040, 0x8000, 0x9000, 0xA000, 0x8100};
+    const uint32_t h[8] = { 0x1BADB002, 0x10000, 0u - 0x1BADB002u - 0x10000, 0x8040, 0x8000, 0x9000, 0xA000, 0x8100 };
     struct load_request r = request_of(image, sizeof(image));
     uint32_t bad[8];
 
@@ -194,7 +194,7 @@ static void elf64_loads_by_physical_addresses(void **unused)
         Elf64_Ehdr header;
         Elf64_Phdr segment;
         uint32_t multiboot[3];
-    } k = {0};
+    } k = { 0 };
     struct load_request r = request_of(&k, sizeof(k));
 
     (void)unused;
@@ -207,12 +207,12 @@ static void elf64_loads_by_physical_addresses(void **unused)
     k.header.e_phoff = sizeof(k.header);
     k.header.e_phentsize = sizeof(k.segment);
     k.header.e_phnum = 1;
-    k.segment = (Elf64_Phdr){.p_type = PT_LOAD,
-                             .p_offset = sizeof(k.header) + sizeof(k.segment),
-                             .p_vaddr = 0xFFFFFFFF80200000,
-                             .p_paddr = 0x200000,
-                             .p_filesz = 12,
-                             .p_memsz = 4096};
+    k.segment = (Elf64_Phdr){ .p_type = PT_LOAD,
+                              .p_offset = sizeof(k.header) + sizeof(k.segment),
+                              .p_vaddr = 0xFFFFFFFF80200000,
+                              .p_paddr = 0x200000,
+                              .p_filesz = 12,
+                              .p_memsz = 4096 };
     k.multiboot[0] = 0x1BADB002;
     k.multiboot[2] = 0u - 0x1BADB002u;
     assert_int_equal(load_kernel(&r, &page), CL_OK);
@@ -236,10 +236,10 @@ static uint8_t *bzimage(void)
     k[0x206] = 0x0F;
     k[0x207] = 0x02;
     k[0x211] = 1;
-    memcpy(k + 0x22C, &(uint32_t){0x7FFFFFFF}, 4);
-    memcpy(k + 0x238, &(uint32_t){2047}, 4);
-    memcpy(k + 0x258, &(uint64_t){16 * MIB}, 8);
-    memcpy(k + 0x260, &(uint32_t){8 * MIB}, 4);
+    memcpy(k + 0x22C, &(uint32_t){ 0x7FFFFFFF }, 4);
+    memcpy(k + 0x238, &(uint32_t){ 2047 }, 4);
+    memcpy(k + 0x258, &(uint64_t){ 16 * MIB }, 8);
+    memcpy(k + 0x260, &(uint32_t){ 8 * MIB }, 4);
     memset(k + 2048, 0x90, BZIMAGE_BYTES - 2048);
     return k;
 }
@@ -287,13 +287,13 @@ static void linux_images_that_lie_are_refused(void **unused)
     k[0x1F1] = 0xFF; /* ends within its setup */
     assert_int_equal(load_kernel(&r, &page), CL_CORRUPT);
     k[0x1F1] = 3;
-    memcpy(k + 0x260, &(uint32_t){100 * MIB}, 4);
+    memcpy(k + 0x260, &(uint32_t){ 100 * MIB }, 4);
     assert_int_equal(load_kernel(&r, &page), CL_NO_MEMORY);
     assert_non_null(strstr(r.error, "MiB"));
-    memcpy(k + 0x260, &(uint32_t){8 * MIB}, 4);
-    memcpy(k + 0x258, &(uint64_t){UINT64_MAX - 5}, 8);
+    memcpy(k + 0x260, &(uint32_t){ 8 * MIB }, 4);
+    memcpy(k + 0x258, &(uint64_t){ UINT64_MAX - 5 }, 8);
     assert_int_equal(load_kernel(&r, &page), CL_CORRUPT);
-    memcpy(k + 0x258, &(uint64_t){16 * MIB}, 8);
+    memcpy(k + 0x258, &(uint64_t){ 16 * MIB }, 8);
     k[0x201] = 0xFF; /* the header would run into the memory map */
     assert_int_equal(load_kernel(&r, &page), CL_CORRUPT);
     k[0x201] = 0x6A;
@@ -342,7 +342,6 @@ static void random_damage_never_leaves_ram(void **unused)
     }
     free(k);
 }
-
 
 int main(void)
 {

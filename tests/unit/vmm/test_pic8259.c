@@ -1,6 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SOURCES: vmm/capsule.c vmm/bus.c vmm/machine.c vmm/irq.c vmm/pic8259.c vmm/ioapic.c vmm/uart16550.c vmm/pit8254.c
  * vmm/rtc.c vmm/pm.c vmm/i8042.c vmm/pvpanic.c vmm/debug_exit.c vmm/delay_ports.c tests/unit/vmm/crash_harness.c */
-/* SPDX-License-Identifier: Apache-2.0 */
 /* test_pic8259.c: priorities, end of interrupt, modes and edges of the 8259 pair. */
 #include "tests/unit/vmm/crash_harness.h"
 
@@ -62,7 +62,7 @@ static void the_lower_input_wins_and_blocks_until_eoi(void **unused)
 
     (void)unused;
     initialise(f, 1);
-    crash_quiet(f, do_line, &(struct line){5, true});
+    crash_quiet(f, do_line, &(struct line){ 5, true });
     assert_true(f->outside.extint);
     line(f, 3, true);
     assert_int_equal(acknowledge(f), 0x23);
@@ -226,7 +226,6 @@ static void nonsense_breaks_nothing(void **unused)
     }
     fake_destroy(f);
 }
-
 
 int main(void)
 {

@@ -1,10 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SOURCES: vmm/capsule.c vmm/bus.c vmm/machine.c vmm/irq.c vmm/pic8259.c vmm/ioapic.c vmm/uart16550.c vmm/pit8254.c
  * vmm/rtc.c vmm/pm.c vmm/i8042.c vmm/pvpanic.c vmm/debug_exit.c vmm/delay_ports.c tests/unit/vmm/crash_harness.c */
-/* SPDX-License-Identifier: Apache-2.0 */
 /* test_pit8254.c: counting, modes, latches and interrupts of the 8254. */
 #include "tests/unit/vmm/crash_harness.h"
 
-#define TICK_NS(n) ((uint64_t)(n) * 1000000000 / 1193182 + 1)
+#define TICK_NS(n) ((uint64_t)(n)*1000000000 / 1193182 + 1)
 
 static unsigned count(struct fake *f, unsigned channel)
 {
@@ -163,7 +163,6 @@ static void nonsense_breaks_nothing(void **unused)
     fake_storm_ports(f, 0x61, 1, 1000);
     fake_destroy(f);
 }
-
 
 int main(void)
 {

@@ -1,6 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SOURCES: vmm/capsule.c vmm/bus.c vmm/machine.c vmm/irq.c vmm/pic8259.c vmm/ioapic.c vmm/uart16550.c vmm/pit8254.c
  * vmm/rtc.c vmm/pm.c vmm/i8042.c vmm/pvpanic.c vmm/debug_exit.c vmm/delay_ports.c tests/unit/vmm/crash_harness.c */
-/* SPDX-License-Identifier: Apache-2.0 */
 /* test_pm.c: power button, sleep, timer, and the ports that end or reset a machine. */
 #include "tests/unit/vmm/crash_harness.h"
 
@@ -127,7 +127,6 @@ static void nonsense_breaks_nothing(void **unused)
     fake_storm_ports(f, 0x600, 16, 50000);
     fake_destroy(f);
 }
-
 
 int main(void)
 {

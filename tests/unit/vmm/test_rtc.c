@@ -1,6 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SOURCES: vmm/capsule.c vmm/bus.c vmm/machine.c vmm/irq.c vmm/pic8259.c vmm/ioapic.c vmm/uart16550.c vmm/pit8254.c
  * vmm/rtc.c vmm/pm.c vmm/i8042.c vmm/pvpanic.c vmm/debug_exit.c vmm/delay_ports.c tests/unit/vmm/crash_harness.c */
-/* SPDX-License-Identifier: Apache-2.0 */
 /* test_rtc.c: time, calendar, alarm and interrupts of the MC146818. */
 #include "tests/unit/vmm/crash_harness.h"
 
@@ -185,7 +185,6 @@ static void nonsense_breaks_nothing(void **unused)
     fake_storm_ports(f, 0x70, 2, 20000);
     fake_destroy(f);
 }
-
 
 int main(void)
 {

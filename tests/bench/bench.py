@@ -1,0 +1,275 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""bench: instructions and expensive operations of the paths that matter (`make bench`).
+
+Boots Cloison in QEMU with -icount shift=0 and one CPU, where a TSC tick is an instruction and every number repeats to
+the digit. Three machines: the micro-guest bench_exits under the real VMM; tests/bench/doorbell in init's place; the
+demo's two Linux guests, as far as the second one's first instruction. What the guests measure is compared with the
+instructions that QEMU logs one by one (trace.py); they have to agree, and the expensive ones are counted there.
+
+Prints a table, writes build/bench.json, and ends with 1 when a bar is broken. `--profile NAME` prints instead where the
+instructions of a row go. docs/howto/bench.md tells how to read the table.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, "build")
+sys.path[:0] = [os.path.join(ROOT, "tools"), os.path.dirname(os.path.abspath(__file__))]
+import emulator  # pylint: disable=wrong-import-position
+import gdb  # pylint: disable=wrong-import-position
+import trace as traces  # pylint: disable=wrong-import-position
+
+MACHINE = "qemu-svm"
+BOOT_SECONDS = 120
+LINUX_CONFIG = os.path.join(ROOT, "guests", "demo.toml")
+
+# Instructions allowed; for the fast exits expensive operations, too.
+BARS = {"cpuid": 300, "hypercall": 250, "doorbell": 400, "doorbell_wake": 1200, "port_io_vmm": 1000, "mmio_vmm": 1500,
+        "handover_to_guest": 60_000_000}
+FAST_BAR = {"vm_entries": 1, "vmload_vmsave": 4, "wrmsr_rdmsr": 0, "xsave_xrstor": 0, "control_register_writes": 0}
+FAST = ("cpuid", "hypercall", "doorbell")
+
+# FACTS: the same emulator, Linux 6.1 KVM with kvmtool, and Xen 4.17 with a PVH or HVM guest.
+PEERS = {"cpuid": (3193, 6145), "hypercall": (3437, 6176), "doorbell": (1691, None), "port_io_vmm": (3908, 1171),
+         "mmio_vmm": (5760, 17681), "rdmsr": (3130, 6422)}
+PEERS_NOTE = ("KVM and Xen decode the instruction to find its length where the CPU does not save the next RIP, as here; "
+              "Cloison does not for CPUID and VMMCALL.")
+
+# Rows that the micro-guest measures: name in the table → name there, and the function of measure.asm in which it happens.
+EXITS = {"cpuid": ("cpuid", "measure_cpuid"), "hypercall": ("hypercall", "measure_vmmcall"),
+         "port_io_vmm": ("port_io_vmm", "measure_in"), "mmio_vmm": ("mmio_vmm", "measure_mmio_read"),
+         "port_absent": ("port_absent", None), "rdmsr": ("rdmsr_apic_base", "measure_rdmsr"),
+         "self_ipi": ("self_ipi_x2apic", "measure_ipi")}
+EMPTY_MEASUREMENT = 3  # instructions between the two RDTSCs of measure_nothing
+
+# The loops of tests/bench/doorbell: addresses of their OUTs, and their length.
+OUT_NOBODY, OUT_WAKE, OUT_BYTES = 0x1106, 0x1206, 2
+
+EXITS_CONFIG = """\
+[host]
+hostname = "bench"
+headless = true
+[[vm]]
+name = "exits"
+memory = "64M"
+kernel = "{kernel}"
+cmdline = "cycle"
+console = "serial"
+"""
+
+
+class BenchError(Exception):
+    """A number cannot be had, or two ways to it disagree."""
+
+
+class Workshop:
+    """Copies of what was built, so that a build that goes on meanwhile changes nothing, and images made of them."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        with open(os.path.join(BUILD, "members.list"), encoding="utf-8") as file:
+            self.members = dict(word.split("=") for word in file.read().split())
+        for name, path in self.members.items():
+            self.members[name] = self._copy(path)
+        self.loader = self._copy("build/boot/BOOTX64.EFI")
+        self.doorbell = self._copy("build/tests/bench/doorbell/init.elf", "doorbell.elf")
+        self.guest = self._copy("build/guests/micro/bench_exits.elf")
+        self.guest_code = self._copy("build/guests/micro/bench_exits.elf64")
+        self.kernel = self.members["kernel.elf"]
+
+    def path(self, name):
+        """A file of the workshop."""
+        return os.path.join(self.directory, name)
+
+    def _copy(self, path, name=None):
+        to = self.path(name or os.path.basename(path))
+        shutil.copy(os.path.join(ROOT, path), to)
+        return to
+
+    def image(self, name, members, config=None):
+        """A disk image with these members and this configuration."""
+        system, disk = self.path(name + ".system"), self.path(name + ".img")
+        words = [f"{member}={path}" for member, path in members.items()]
+        tool = os.path.join(ROOT, "tools", "image")
+        traces.run(tool, "system", "-o", system, *(["--config", config] if config else []), *words)
+        traces.run(tool, "disk", "-o", disk, "--loader", self.loader, "--system", system)
+        os.unlink(system)
+        return disk
+
+
+def boot(image, **options):
+    """The machine of all numbers."""
+    return emulator.Machine(smp=1, memory=1024, image=image, icount=True, **options)
+
+
+def collect(machine, workshop):
+    """What the guest says until it begins to turn in circles, {name: number}, and a record of it turning."""
+    machine.expect(r"bench: cycling", BOOT_SECONDS)
+    numbers = {name: int(number) for name, number in re.findall(r"bench: (\w+) (\d+)", machine.log)}
+    return numbers, traces.record(machine, workshop.path("executed.log"))
+
+
+def agree(name, measured, path, less=0):
+    """`measured` TSC ticks and the instructions of `path` but `less` are the same. The emulator does not count as executed
+    an instruction of the guest that it intercepts: one for each VM entry after it."""
+    entries, traced = path.expensive()["vm_entries"], path.length - less
+    if not 0 <= traced - measured <= entries:
+        raise BenchError(f"{name}: the guest measured {measured}, the trace has {traced} instructions, {entries} VM entries")
+
+
+def measured_stretch(guest, function):
+    """Addresses of the first instruction that measure.asm times and of the fence after the last."""
+    body = guest.body(function)
+    fences = [at for at, (_, text) in enumerate(body) if text == "lfence"]
+    first = next(at for at, (_, text) in enumerate(body) if re.match(r"mov +r8,rax", text)) + 1
+    return body[first][0], body[next(at for at in fences if at > first)][0]
+
+
+def run_exits(workshop):
+    """The rows of EXITS: {name: (instructions, Path or None)}."""
+    config = workshop.path("exits.toml")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(EXITS_CONFIG.format(kernel=workshop.guest))
+    with boot(workshop.image("exits", workshop.members, config)) as machine:
+        numbers, executed = collect(machine, workshop)
+    host, guest = traces.Code(workshop.kernel, workshop.members["vmm.elf"]), traces.Code(workshop.guest_code)
+    rows = {}
+    for name, (reported, function) in EXITS.items():
+        if reported not in numbers:
+            raise BenchError(f"{name}: the micro-guest did not report {reported}")
+        path = None
+        if function:
+            path = traces.usual(host, executed, *measured_stretch(guest, function))
+            agree(name, numbers[reported], path, EMPTY_MEASUREMENT)
+        rows[name] = numbers[reported], path
+    return rows
+
+
+def run_doorbells(workshop):
+    """The rows doorbell and doorbell_wake."""
+    members = {"kernel.elf": workshop.kernel, "init.elf": workshop.doorbell}
+    with boot(workshop.image("doorbell", members)) as machine:
+        numbers, executed = collect(machine, workshop)
+    code = traces.Code(workshop.kernel, workshop.doorbell)
+    nobody = traces.usual(code, executed, OUT_NOBODY, OUT_NOBODY + OUT_BYTES)
+    turn = traces.usual(code, executed, OUT_WAKE, OUT_WAKE + OUT_BYTES)
+    agree("doorbell", numbers["doorbell"], nobody)
+    agree("doorbell_wake", numbers["doorbell_wake_turn"], turn)
+    waiter = code.body("wait_for_doorbell")
+    after = next(waiter[at + 1][0] for at, (_, text) in enumerate(waiter) if text == "syscall")
+    wake = traces.usual(code, executed, OUT_WAKE, after)
+    return {"doorbell": (numbers["doorbell"], nobody), "doorbell_wake": (wake.length - 1, wake)}
+
+
+def run_handover(workshop):
+    """Instructions from the kernel's first one to the second VM's first one, and how many 8-byte words were scrubbed."""
+    code = traces.Code(workshop.kernel)
+    vmrun = next(address for address, text in code.body("svm_enter") if text == "vmrun")
+    window, log = code.address("window_zero"), workshop.path("scrubbed.log")
+    extra = ["-dfilter", f"{window:#x}+1"]
+    with boot(workshop.image("linux", workshop.members, LINUX_CONFIG), gdb="wait", extra=extra) as machine:
+        stub = gdb.Stub(machine.gdb_socket)
+        try:
+            stub.run_to(code.address("kernel_entry"), BOOT_SECONDS)
+            begin = machine.qmp("query-replay")["icount"]
+            machine.monitor(f"logfile {log}")
+            machine.monitor("log exec,nochain")
+            stub.run_to(code.address("svm_vcpu_create"), BOOT_SECONDS)
+            stub.step_over()
+            stub.run_to(code.address("svm_vcpu_create"), BOOT_SECONDS)
+            # The first VM may or may not have run: the VMCB that comes second is the second VM's.
+            seen = set()
+            while len(seen) < 2:
+                stub.run_to(vmrun, BOOT_SECONDS)
+                seen.add(stub.registers()["rax"])
+                if len(seen) < 2:
+                    stub.step_over()
+            end = machine.qmp("query-replay")["icount"]
+            machine.monitor("log none")
+        finally:
+            stub.close()
+    with open(log, encoding="ascii", errors="replace") as file:
+        frames = sum(1 for line in file if traces.EXECUTED.match(line))
+    return end - begin, frames * 4096 // 8
+
+
+def broken_bars(rows):
+    """What is over its bar, as sentences."""
+    for row in rows:
+        if row["bar"] is not None and row["instructions"] > row["bar"]:
+            yield f"{row['name']} takes {row['instructions']:,} instructions, {row['bar']:,} are allowed"
+        if row["name"] in FAST:
+            for kind, allowed in FAST_BAR.items():
+                if row["expensive"][kind] > allowed:
+                    yield f"{row['name']} has {row['expensive'][kind]} {kind}, {allowed} are allowed"
+
+
+def print_table(rows, handover, scrubbed):
+    """For people."""
+    kinds = list(traces.EXPENSIVE)
+    heads = ["entry", "vmld/sv", "msr", "cr", "xsave", "tlb", "lock", "ipi", "syscall"]
+    print(f"{'instructions':<18} {'Cloison':>10} {'bar':>10} {'KVM':>6} {'Xen':>6}  " + " ".join(f"{h:>7}" for h in heads))
+    for row in rows:
+        peers = [f"{row[peer]:,}" if row[peer] else "-" for peer in ("kvm", "xen")]
+        bar = f"{row['bar']:,}" if row["bar"] else "-"
+        counts = " ".join(f"{row['expensive'].get(kind, '-'):>7}" for kind in kinds)
+        print(f"{row['name']:<18} {row['instructions']:>10,} {bar:>10} {peers[0]:>6} {peers[1]:>6}  {counts}")
+    print(f"\nhandover_to_guest: {handover:,} instructions from hand-over to the second VM's first, of which {scrubbed:,} "
+          "scrub 8 bytes each.")
+    print(PEERS_NOTE)
+
+
+def main():
+    """Measure, tell, judge."""
+    parser = argparse.ArgumentParser(prog="bench", description="Instructions and expensive operations of the fast paths.")
+    parser.add_argument("--profile", metavar="NAME", help="print where the instructions of this row go, nothing else")
+    parser.add_argument("--listing", action="store_true", help="with --profile: print every instruction")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="cloison-bench-") as directory:
+        workshop = Workshop(directory)
+        if arguments.profile:
+            run = run_doorbells if arguments.profile.startswith("doorbell") else run_exits
+            instructions, path = run(workshop)[arguments.profile]
+            print(f"{arguments.profile}: {instructions} instructions")
+            for count, name in path.functions():
+                print(f"{count:>6}  {name}")
+            if arguments.listing:
+                for address in path.addresses:
+                    print(f"{address:x} {path.code.function(address)}: {path.code.instructions.get(address, '(guest)')}")
+            return 0
+        paths = {**run_exits(workshop), **run_doorbells(workshop)}
+        handover, scrubbed = run_handover(workshop)
+    paths["handover_to_guest"] = handover - scrubbed, None
+    order = list(BARS) + [name for name in paths if name not in BARS]
+    rows = []
+    for name in order:
+        instructions, path = paths[name]
+        kvm, xen = PEERS.get(name, (None, None))
+        rows.append({"name": name, "machine": MACHINE, "instructions": instructions,
+                     "expensive": path.expensive() if path else {}, "bar": BARS.get(name), "kvm": kvm, "xen": xen})
+        if name == "handover_to_guest":
+            rows[-1].update(instructions_with_scrubbing=handover, scrubbed_quadwords=scrubbed)
+    with open(os.path.join(BUILD, "bench.json"), "w", encoding="utf-8") as file:
+        json.dump(rows, file, indent=2)
+        file.write("\n")
+    print_table(rows, handover, scrubbed)
+    broken = list(broken_bars(rows))
+    for sentence in broken:
+        print(f"bench: BROKEN {sentence}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (BenchError, traces.TraceError, emulator.MachineError, OSError, subprocess.CalledProcessError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        sys.exit(2)
