@@ -241,7 +241,7 @@ struct vcpu_page {
     /* statistics, written by the kernel: exits by reason that reached the VMM and those that did not */
     uint64_t exits_to_vmm;
     uint64_t exits_in_kernel;
-    uint64_t guest_tsc_total; /* TSC ticks spent in the guest */
+    uint64_t guest_tsc_total; /* TSC ticks in the guest, with the exits that the kernel serves */
     uint64_t count_cpuid, count_msr, count_hlt, count_doorbell, count_hypercall, count_interrupt, count_memory,
         count_io;
 };

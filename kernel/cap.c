@@ -4,10 +4,6 @@
 #include "kernel/domain.h"
 #include "kernel/system.h"
 
-#define CAP_POINTER UINT64_C(0x0000ffffffffffff)
-#define CAP_KERNEL UINT64_C(0xffff000000000000)
-#define CAP_RIGHTS_SHIFT 48
-
 static const char *const type_names[OBJECT_TYPE_COUNT] = {
     "nothing", "an account", "a domain", "a thread",   "a memory object",       "a notification", "a VM",
     "a vCPU",  "an IRQ",     "ports",    "the system", "the interrupt sources", "a doorbell",
@@ -31,18 +27,15 @@ enum cl_status cap_lookup_any(struct domain *domain, uint64_t slot, unsigned rig
     return CL_OK;
 }
 
-enum cl_status cap_lookup(struct domain *domain, uint64_t slot, enum object_type type, unsigned rights, void *object)
+enum cl_status cap_lookup(struct domain *domain, uint64_t slot, enum object_type type, unsigned rights,
+                          struct object **object, unsigned *rights_found)
 {
-    struct object *found = NULL;
-    unsigned rights_found = 0;
-
-    TRY(cap_lookup_any(domain, slot, rights, &found, &rights_found));
-    if (found->type != type)
-        return refuse(CL_BAD_CAPABILITY, "slot %lu is %s, the call needs %s", slot, type_names[found->type],
+    TRY(cap_lookup_any(domain, slot, rights, object, rights_found));
+    if ((*object)->type != type)
+        return refuse(CL_BAD_CAPABILITY, "slot %lu is %s, the call needs %s", slot, type_names[(*object)->type],
                       type_names[type]);
-    if (found->dead)
+    if ((*object)->dead)
         return refuse(CL_STOPPED, "slot %lu: the object was destroyed", slot);
-    *(struct object **)object = found;
     return CL_OK;
 }
 

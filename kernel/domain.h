@@ -34,11 +34,27 @@ struct domain {
 /* Find the object in `slot` of `domain`, of type `type`, with all of `rights`. No lock: the pointer is good until the
  * call ends (object.h). CL_BAD_CAPABILITY, CL_NO_RIGHT, CL_STOPPED (destroyed). */
 enum cl_status cap_lookup(struct domain *domain, uint64_t slot, enum object_type type, unsigned rights,
-                          void *object) CL_MUST_CHECK;
+                          struct object **object, unsigned *rights_found) CL_MUST_CHECK;
 
-/* The same for any type. */
+/* The same for any type, alive or destroyed. */
 enum cl_status cap_lookup_any(struct domain *domain, uint64_t slot, unsigned rights, struct object **object,
                               unsigned *rights_found) CL_MUST_CHECK;
+
+#define CAP_POINTER UINT64_C(0x0000ffffffffffff)
+#define CAP_KERNEL UINT64_C(0xffff000000000000)
+#define CAP_RIGHTS_SHIFT 48
+
+/* The same for whoever knows what to do otherwise: NULL when anything at all is not as wanted. */
+static inline struct object *cap_quick(const struct domain *domain, uint64_t slot, enum object_type type,
+                                       unsigned rights)
+{
+    capability cap = slot < domain->slot_count ? __atomic_load_n(&domain->slots[slot], __ATOMIC_ACQUIRE) : 0;
+    struct object *object = (struct object *)((cap & CAP_POINTER) | CAP_KERNEL);
+
+    if ((cap >> CAP_RIGHTS_SHIFT & rights) != rights || cap == 0 || object->type != type || object->dead)
+        return NULL;
+    return object;
+}
 
 /* CL_OK if `slot` is a free slot of the table. Structure lock. */
 enum cl_status cap_check_free(struct domain *domain, uint64_t slot) CL_MUST_CHECK;

@@ -12,6 +12,7 @@
 #include "kernel/system.h"
 #include "kernel/thread.h"
 #include "kernel/trap.h"
+#include "kernel/vcpu_run.h"
 
 enum cl_status refuse(enum cl_status status, const char *format, ...)
 {
@@ -48,35 +49,108 @@ enum cl_status call_name(const struct call *call, char *name, size_t size)
     return name[0] != '\0' ? CL_OK : refuse(CL_BAD_ARGUMENT, "a name is at least one character long");
 }
 
-/* What stands between the commas of abi/syscall.h's groups. */
-static enum cl_status dispatch(struct call *call, uint64_t number)
+static enum cl_status decode_object(struct call *call, const struct argument_rule *rule, unsigned i)
+{
+    if (rule->type == OBJECT_NONE)
+        return cap_lookup_any(call->domain, call->argument[i], rule->rights, &call->object[i], &call->rights[i]);
+    TRY(cap_lookup(call->domain, call->argument[i], rule->type, rule->rights, &call->object[i], &call->rights[i]));
+    return CL_OK;
+}
+
+static enum cl_status decode(struct call *call, const struct syscall_rule *rule)
+{
+    for (unsigned i = 0; i < rule->count; i++) {
+        const struct argument_rule *argument = &rule->argument[i];
+        switch (argument->kind) {
+        case ARGUMENT_OBJECT:
+            TRY(decode_object(call, argument, i));
+            break;
+        case ARGUMENT_NEW:
+            TRY(cap_check_free(call->domain, call->argument[i]));
+            break;
+        case ARGUMENT_MAX:
+            if (call->argument[i] > argument->max)
+                return refuse(CL_BAD_ARGUMENT, "argument %u of %s is %lx: at most %x", i, rule->name, call->argument[i],
+                              argument->max);
+            break;
+        default:
+            break;
+        }
+    }
+    return CL_OK;
+}
+
+/* The groups of abi/syscall.h. */
+static enum cl_status commit(struct call *call, enum syscall_number number)
 {
     if (number <= SYS_OBJECT_DESTROY)
-        return syscall_authority(call, (enum syscall_number)number);
+        return syscall_authority(call, number);
     if (number <= SYS_MEMORY_UNMAP)
-        return syscall_memory(call, (enum syscall_number)number);
+        return syscall_memory(call, number);
     if (number <= SYS_THREAD_EXIT)
-        return syscall_execution(call, (enum syscall_number)number);
+        return syscall_execution(call, number);
     if (number <= SYS_IRQ_ACK)
-        return syscall_device(call, (enum syscall_number)number);
+        return syscall_device(call, number);
     if (number <= SYS_VM_EOI_READ)
-        return syscall_guest(call, (enum syscall_number)number);
-    if (number < SYS_COUNT)
-        return syscall_system(call, (enum syscall_number)number);
-    return refuse(CL_BAD_CALL, "no system call has the number %lu", number);
+        return syscall_guest(call, number);
+    return syscall_system(call, number);
+}
+
+static enum cl_status decode_and_commit(struct call *call, enum syscall_number number)
+{
+    const struct syscall_rule *rule = &syscall_rules[number];
+
+    TRY(decode(call, rule));
+    TRY(commit(call, number));
+    if (call->made != NULL)
+        cap_insert(call->domain, call->argument[0], call->made, call->made_rights);
+    return CL_OK;
+}
+
+static enum cl_status dispatch(struct call *call, uint64_t number)
+{
+    enum cl_status status;
+
+    if (number >= SYS_COUNT)
+        return refuse(CL_BAD_CALL, "no system call has the number %lu", number);
+    if (!syscall_rules[number].structure)
+        return decode_and_commit(call, (enum syscall_number)number);
+    lock_acquire(&structure_lock);
+    (void)graveyard_sweep();
+    status = decode_and_commit(call, (enum syscall_number)number);
+    lock_release(&structure_lock);
+    return status;
+}
+
+/* The one call that every exit to a VMM pays for: without the table when all is well; false: the table finds the reason. */
+static bool run_quickly(struct thread *thread, struct registers *registers)
+{
+    struct object *vcpu = cap_quick(thread->domain, registers->rdi, OBJECT_VCPU, RIGHT_EXECUTE);
+    struct object *notification = cap_quick(thread->domain, registers->rsi, OBJECT_NOTIFICATION, RIGHT_WAIT);
+
+    return vcpu != NULL && notification != NULL &&
+           vcpu_run_begin(thread, (struct vcpu *)vcpu, (struct notification *)notification, registers->rdx) == CL_OK;
 }
 
 void syscall_handler(struct registers *registers)
 {
     struct thread *thread = container_of(registers, struct thread, registers);
-    struct call call = { .thread = thread,
-                         .domain = thread->domain,
-                         .a = registers->rdi,
-                         .b = registers->rsi,
-                         .c = registers->rdx,
-                         .d = registers->r10,
-                         .e = registers->r8,
-                         .f = registers->r9 };
+    struct call call;
+
+    if (registers->rax == SYS_VCPU_RUN && run_quickly(thread, registers))
+        kernel_exit();
+
+    call.thread = thread;
+    call.domain = thread->domain;
+    call.argument[0] = registers->rdi;
+    call.argument[1] = registers->rsi;
+    call.argument[2] = registers->rdx;
+    call.argument[3] = registers->r10;
+    call.argument[4] = registers->r8;
+    call.argument[5] = registers->r9;
+    call.made = NULL;
+    call.value = 0;
+    call.asleep = false;
 
     enum cl_status status = dispatch(&call, registers->rax);
     if (!call.asleep) {

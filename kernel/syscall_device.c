@@ -21,15 +21,13 @@ static const struct {
 /* ports_grant(ports, domain, first, count, grant) */
 static enum cl_status sys_ports_grant(struct call *call)
 {
-    struct domain *domain;
-    struct object *ports;
+    struct domain *domain = CALL_OBJECT(call, domain, 1);
+    uint64_t first = call->argument[2], count = call->argument[3];
 
-    TRY(cap_lookup(call->domain, call->a, OBJECT_PORTS, RIGHT_CONFIGURE, &ports));
-    TRY(cap_lookup(call->domain, call->b, OBJECT_DOMAIN, RIGHT_CONFIGURE, &domain));
-    if (call->c > UINT16_MAX || call->d == 0 || call->d > 0x10000 - call->c)
-        return refuse(CL_BAD_ARGUMENT, "ports %lx + %lx: within 0 to ffff", call->c, call->d);
+    if (count == 0 || count > 0x10000 - first)
+        return refuse(CL_BAD_ARGUMENT, "ports %lx + %lx: within 0 to ffff", first, count);
     for (unsigned i = 0; i < ARRAY_SIZE(kernel_ports); i++) {
-        if (call->c <= kernel_ports[i].last && call->c + call->d > kernel_ports[i].first)
+        if (first <= kernel_ports[i].last && first + count > kernel_ports[i].first)
             return refuse(CL_OCCUPIED, "ports %x to %x are the kernel's", kernel_ports[i].first, kernel_ports[i].last);
     }
     if (domain->iomap == NULL) {
@@ -40,8 +38,8 @@ static enum cl_status sys_ports_grant(struct call *call)
         domain->iomap = iomap;
     }
 
-    for (uint64_t port = call->c; port < call->c + call->d; port++) {
-        if (call->e != 0)
+    for (uint64_t port = first; port < first + count; port++) {
+        if (call->argument[4] != 0)
             domain->iomap[port / 8] &= (uint8_t) ~(1u << port % 8);
         else
             domain->iomap[port / 8] |= (uint8_t)(1u << port % 8);
@@ -53,40 +51,23 @@ static enum cl_status sys_ports_grant(struct call *call)
 /* irq_bind(new slot, account, irqs, gsi, notification, bit) */
 static enum cl_status sys_irq_bind(struct call *call)
 {
-    struct notification *target;
-    struct account *account;
-    struct object *irqs;
     struct irq *irq;
 
-    TRY(cap_check_free(call->domain, call->a));
-    TRY(cap_lookup(call->domain, call->b, OBJECT_ACCOUNT, RIGHT_CHARGE, &account));
-    TRY(cap_lookup(call->domain, call->c, OBJECT_IRQS, RIGHT_CONFIGURE, &irqs));
-    TRY(cap_lookup(call->domain, call->e, OBJECT_NOTIFICATION, RIGHT_SIGNAL, &target));
-    if (call->d > UINT16_MAX || call->f >= NOTIFICATION_BITS)
-        return refuse(CL_BAD_ARGUMENT, "interrupt %lu, bit %lu: up to 65535 and 63", call->d, call->f);
-
-    TRY(irq_create(account, (uint32_t)call->d, target, (unsigned)call->f, &irq));
-    cap_insert(call->domain, call->a, &irq->object, RIGHT_ALL);
-    return CL_OK;
-}
-
-static enum cl_status sys_irq_ack(struct call *call)
-{
-    struct irq *irq;
-
-    TRY(cap_lookup(call->domain, call->a, OBJECT_IRQ, RIGHT_SIGNAL, &irq));
-    irq_acknowledge(irq);
+    TRY(irq_create(CALL_OBJECT(call, account, 1), (uint32_t)call->argument[3], CALL_OBJECT(call, notification, 4),
+                   (unsigned)call->argument[5], &irq));
+    call_made(call, &irq->object);
     return CL_OK;
 }
 
 enum cl_status syscall_device(struct call *call, enum syscall_number number)
 {
-    enum cl_status status;
-
-    if (number == SYS_IRQ_ACK)
-        return sys_irq_ack(call);
-    lock_acquire(&structure_lock);
-    status = number == SYS_PORTS_GRANT ? sys_ports_grant(call) : sys_irq_bind(call);
-    lock_release(&structure_lock);
-    return status;
+    switch (number) {
+    case SYS_PORTS_GRANT:
+        return sys_ports_grant(call);
+    case SYS_IRQ_BIND:
+        return sys_irq_bind(call);
+    default:
+        irq_acknowledge(CALL_OBJECT(call, irq, 0));
+        return CL_OK;
+    }
 }

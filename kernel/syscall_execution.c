@@ -16,17 +16,11 @@
 static enum cl_status sys_thread_create(struct call *call)
 {
     struct thread_arguments arguments;
-    struct account *account;
-    struct domain *domain;
     struct thread *thread;
 
     call_arguments(call, &arguments, sizeof(arguments));
-    TRY(cap_check_free(call->domain, call->a));
-    TRY(cap_lookup(call->domain, call->b, OBJECT_DOMAIN, RIGHT_CONFIGURE, &domain));
-    TRY(cap_lookup(call->domain, call->c, OBJECT_ACCOUNT, RIGHT_CHARGE, &account));
-
-    TRY(thread_create(domain, account, &arguments, &thread));
-    cap_insert(call->domain, call->a, &thread->object, RIGHT_ALL);
+    TRY(thread_create(CALL_OBJECT(call, domain, 1), CALL_OBJECT(call, account, 2), &arguments, &thread));
+    call_made(call, &thread->object);
     return CL_OK;
 }
 
@@ -60,22 +54,30 @@ static void report(const struct thread *thread, struct thread_report *out)
                                             r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15 } };
 }
 
+static enum cl_status set_fs_base(struct call *call, uint64_t base)
+{
+    if (base >= LAYOUT_USER_END)
+        return refuse(CL_BAD_ARGUMENT, "FS base %lx lies outside the user half", base);
+    call->thread->fs_base = base;
+    this_cpu()->fs_base = base;
+    x86_wrmsr(MSR_FS_BASE, base);
+    return CL_OK;
+}
+
 /* thread_control(thread, operation, value) */
 static enum cl_status sys_thread_control(struct call *call)
 {
-    bool reads = call->b == THREAD_GET_TIME || call->b == THREAD_GET_STATE;
+    uint64_t operation = call->argument[1];
+    bool reads = operation == THREAD_GET_TIME || operation == THREAD_GET_STATE;
+    struct thread_report out;
     struct thread *thread;
 
-    if (call->b == THREAD_SET_FS_BASE) {
-        if (call->c >= LAYOUT_USER_END)
-            return refuse(CL_BAD_ARGUMENT, "FS base %lx lies outside the user half", call->c);
-        call->thread->fs_base = call->c;
-        this_cpu()->fs_base = call->c;
-        x86_wrmsr(MSR_FS_BASE, call->c);
-        return CL_OK;
-    }
-    TRY(cap_lookup(call->domain, call->a, OBJECT_THREAD, reads ? RIGHT_READ : RIGHT_WRITE, &thread));
-    switch (call->b) {
+    if (operation == THREAD_SET_FS_BASE)
+        return set_fs_base(call, call->argument[2]);
+    TRY(cap_lookup(call->domain, call->argument[0], OBJECT_THREAD, reads ? RIGHT_READ : RIGHT_WRITE, &call->object[0],
+                   &call->rights[0]));
+    thread = CALL_OBJECT(call, thread, 0);
+    switch (operation) {
     case THREAD_START:
         if (thread->faulted)
             return refuse(CL_STOPPED, "the thread has faulted: its domain is stopped for good");
@@ -89,52 +91,35 @@ static enum cl_status sys_thread_control(struct call *call)
         call->value = thread->sched.run_tsc;
         return CL_OK;
     case THREAD_SET_AFFINITY:
-        return sched_set_affinity(&thread->sched, call->c);
-    case THREAD_GET_STATE: {
-        struct thread_report out;
+        return sched_set_affinity(&thread->sched, call->argument[2]);
+    case THREAD_GET_STATE:
         report(thread, &out);
         memcpy(call->thread->page->data, &out, sizeof(out));
         call->value = out.state;
         return CL_OK;
-    }
     default:
-        return refuse(CL_BAD_ARGUMENT, "thread_control has no operation %lu", call->b);
+        return refuse(CL_BAD_ARGUMENT, "thread_control has no operation %lu", operation);
     }
 }
 
 /* notification_create(new slot, account) */
 static enum cl_status sys_notification_create(struct call *call)
 {
-    struct notification *notification;
-    struct account *account;
+    struct notification *notification =
+        object_create(CALL_OBJECT(call, account, 1), OBJECT_NOTIFICATION, sizeof(*notification));
 
-    TRY(cap_check_free(call->domain, call->a));
-    TRY(cap_lookup(call->domain, call->b, OBJECT_ACCOUNT, RIGHT_CHARGE, &account));
-
-    notification = object_create(account, OBJECT_NOTIFICATION, sizeof(*notification));
     if (notification == NULL)
         return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a notification");
-    cap_insert(call->domain, call->a, &notification->object, RIGHT_ALL);
-    return CL_OK;
-}
-
-/* notify(notification, bits) */
-static enum cl_status sys_notify(struct call *call)
-{
-    struct notification *notification;
-
-    TRY(cap_lookup(call->domain, call->a, OBJECT_NOTIFICATION, RIGHT_SIGNAL, &notification));
-    notification_signal(notification, call->b);
+    call_made(call, &notification->object);
     return CL_OK;
 }
 
 /* wait(notification, deadline) */
 static enum cl_status sys_wait(struct call *call)
 {
-    struct notification *notification;
+    enum cl_status status =
+        notification_wait(CALL_OBJECT(call, notification, 0), call->thread, call->argument[1], &call->value);
 
-    TRY(cap_lookup(call->domain, call->a, OBJECT_NOTIFICATION, RIGHT_WAIT, &notification));
-    enum cl_status status = notification_wait(notification, call->thread, call->b, &call->value);
     call->asleep = status == CL_IN_PROGRESS;
     return status;
 }
@@ -159,34 +144,21 @@ static enum cl_status sys_thread_exit(struct call *call)
 
 enum cl_status syscall_execution(struct call *call, enum syscall_number number)
 {
-    enum cl_status status = CL_BAD_CALL;
-
     switch (number) {
+    case SYS_THREAD_CREATE:
+        return sys_thread_create(call);
+    case SYS_THREAD_CONTROL:
+        return sys_thread_control(call);
+    case SYS_NOTIFICATION_CREATE:
+        return sys_notification_create(call);
     case SYS_NOTIFY:
-        return sys_notify(call);
+        notification_signal(CALL_OBJECT(call, notification, 0), call->argument[1]);
+        return CL_OK;
     case SYS_WAIT:
         return sys_wait(call);
     case SYS_YIELD:
         return sys_yield();
-    case SYS_THREAD_EXIT:
+    default:
         return sys_thread_exit(call);
-    default:
-        break;
     }
-    lock_acquire(&structure_lock);
-    switch (number) {
-    case SYS_THREAD_CREATE:
-        status = sys_thread_create(call);
-        break;
-    case SYS_THREAD_CONTROL:
-        status = sys_thread_control(call);
-        break;
-    case SYS_NOTIFICATION_CREATE:
-        status = sys_notification_create(call);
-        break;
-    default:
-        break;
-    }
-    lock_release(&structure_lock);
-    return status;
 }

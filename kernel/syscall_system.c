@@ -11,15 +11,15 @@
 #include "kernel/power.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
-#include "kernel/system.h"
 #include "kernel/thread.h"
 #include "kernel/trace.h"
 
-static enum cl_status info_account(struct call *call)
+static enum cl_status info_account(struct call *call, void *out)
 {
     struct account *account;
 
-    TRY(cap_lookup(call->domain, call->b, OBJECT_ACCOUNT, RIGHT_READ, &account));
+    TRY(cap_lookup(call->domain, call->argument[1], OBJECT_ACCOUNT, RIGHT_READ, &call->object[1], &call->rights[1]));
+    account = CALL_OBJECT(call, account, 1);
     struct account_report report = { account->used[PURSE_KERNEL],
                                      account->limit[PURSE_KERNEL],
                                      account->used[PURSE_MEMORY],
@@ -28,67 +28,70 @@ static enum cl_status info_account(struct call *call)
                                      account->object_count };
     for (uint32_t i = 0; i < cpu_count; i++)
         report.cpu_tsc += account->sched.group[i].run_tsc;
-    memcpy(call->thread->page->data, &report, sizeof(report));
+    memcpy(out, &report, sizeof(report));
     return CL_OK;
 }
 
-static enum cl_status info_cpu(struct call *call)
+static enum cl_status check_cpu(const struct call *call)
 {
-    if (call->b >= cpu_count)
-        return refuse(CL_NOT_FOUND, "CPU %lu: there are %u", call->b, cpu_count);
-    const struct cpu *cpu = &cpus[call->b];
+    return call->argument[1] < cpu_count
+               ? CL_OK
+               : refuse(CL_NOT_FOUND, "CPU %lu: there are %u", call->argument[1], cpu_count);
+}
+
+static enum cl_status info_cpu(struct call *call, void *out)
+{
+    TRY(check_cpu(call));
+    const struct cpu *cpu = &cpus[call->argument[1]];
     struct cpu_report report = { cpu->sched.idle_tsc, cpu->switches, cpu->interrupts, cpu->ipis };
-    memcpy(call->thread->page->data, &report, sizeof(report));
+    memcpy(out, &report, sizeof(report));
     return CL_OK;
 }
 
-/* As many occupied slots as fit the page, from `c` on; the caller goes on behind the last one. */
-static enum cl_status info_caps(struct call *call)
+/* As many occupied slots as fit the page, from a slot on; the caller goes on behind the last one. */
+static enum cl_status info_caps(struct call *call, struct cap_report *out)
 {
-    struct cap_report *out = (struct cap_report *)call->thread->page->data;
-    struct domain *domain;
     struct object *object;
+    struct domain *domain;
     unsigned rights;
 
-    TRY(cap_lookup(call->domain, call->b, OBJECT_DOMAIN, RIGHT_READ, &domain));
-    for (uint64_t slot = call->c; slot < domain->slot_count && call->value < THREAD_PAGE_DATA_MAX / sizeof(*out);
-         slot++) {
-        if (__atomic_load_n(&domain->slots[slot], __ATOMIC_RELAXED) == 0 ||
-            cap_lookup_any(domain, slot, 0, &object, &rights) != CL_OK)
-            continue;
-        out[call->value++] =
-            (struct cap_report){ (uint32_t)slot, object->type, rights, object->dead, object->identity };
+    TRY(cap_lookup(call->domain, call->argument[1], OBJECT_DOMAIN, RIGHT_READ, &call->object[1], &call->rights[1]));
+    domain = CALL_OBJECT(call, domain, 1);
+    for (uint64_t slot = call->argument[2];
+         slot < domain->slot_count && call->value < THREAD_PAGE_DATA_MAX / sizeof(*out); slot++) {
+        if (domain->slots[slot] != 0 && cap_lookup_any(domain, slot, 0, &object, &rights) == CL_OK)
+            out[call->value++] =
+                (struct cap_report){ (uint32_t)slot, object->type, rights, object->dead, object->identity };
     }
     return CL_OK;
 }
 
 static enum cl_status sys_system_info(struct call *call)
 {
+    void *out = call->thread->page->data;
     struct memory_report report;
 
-    switch (call->a) {
+    switch (call->argument[0]) {
     case SYSTEM_INFO_ACCOUNT:
-        return info_account(call);
+        return info_account(call, out);
     case SYSTEM_INFO_CPU:
-        return info_cpu(call);
+        return info_cpu(call, out);
     case SYSTEM_INFO_CAPS:
-        return info_caps(call);
+        return info_caps(call, out);
     case SYSTEM_INFO_MEMORY:
         report = (struct memory_report){ frames_total() * PAGE_SIZE, frames_free() * PAGE_SIZE, pool_size(),
                                          pool_free_bytes() };
-        memcpy(call->thread->page->data, &report, sizeof(report));
+        memcpy(out, &report, sizeof(report));
         return CL_OK;
     default:
-        return refuse(CL_BAD_ARGUMENT, "system_info has no kind %lu", call->a);
+        return refuse(CL_BAD_ARGUMENT, "system_info has no kind %lu", call->argument[0]);
     }
 }
 
 static enum cl_status sys_log_read(struct call *call)
 {
-    struct object *system;
-    uint64_t position = call->b;
+    uint64_t position = call->argument[1];
 
-    TRY(cap_lookup(call->domain, call->a, OBJECT_SYSTEM, RIGHT_READ, &system));
     call->value = log_copy(&position, (char *)call->thread->page->data, THREAD_PAGE_DATA_MAX);
     call->thread->page->argument[0] = position;
     return CL_OK;
@@ -98,30 +101,21 @@ static enum cl_status sys_log_write(struct call *call)
 {
     char line[LOG_LINE_MAX];
 
-    if (call->a > LOG_LINE_MAX)
-        return refuse(CL_BAD_ARGUMENT, "a line has at most %u bytes, not %lu", LOG_LINE_MAX, call->a);
-    memcpy(line, call->thread->page->data, call->a);
-    log_append(call->domain->name, line, call->a);
+    memcpy(line, call->thread->page->data, call->argument[0]);
+    log_append(call->domain->name, line, call->argument[0]);
     return CL_OK;
 }
 
 static enum cl_status sys_trace_map(struct call *call)
 {
-    struct object *system;
-
-    TRY(cap_lookup(call->domain, call->a, OBJECT_SYSTEM, RIGHT_READ, &system));
-    if (call->b >= cpu_count)
-        return refuse(CL_NOT_FOUND, "CPU %lu: there are %u", call->b, cpu_count);
-    return space_map_kernel_page(&call->domain->space, call->domain->object.account, trace_ring(&cpus[call->b]),
-                                 call->c, PT_READ);
+    TRY(check_cpu(call));
+    return space_map_kernel_page(&call->domain->space, call->domain->object.account, cpus[call->argument[1]].trace,
+                                 call->argument[2], PT_READ);
 }
 
 static enum cl_status sys_system_control(struct call *call)
 {
-    struct object *system;
-
-    TRY(cap_lookup(call->domain, call->a, OBJECT_SYSTEM, RIGHT_CONFIGURE, &system));
-    switch (call->b) {
+    switch (call->argument[1]) {
     case SYSTEM_POWER_OFF:
         power_off();
     case SYSTEM_RESET:
@@ -130,25 +124,22 @@ static enum cl_status sys_system_control(struct call *call)
         log_serial(0);
         return CL_OK;
     default:
-        return refuse(CL_BAD_ARGUMENT, "system_control has no operation %lu", call->b);
+        return refuse(CL_BAD_ARGUMENT, "system_control has no operation %lu", call->argument[1]);
     }
 }
 
 enum cl_status syscall_system(struct call *call, enum syscall_number number)
 {
-    enum cl_status status = CL_BAD_CALL;
-
-    if (number == SYS_LOG_READ)
+    switch (number) {
+    case SYS_SYSTEM_INFO:
+        return sys_system_info(call);
+    case SYS_LOG_READ:
         return sys_log_read(call);
-    if (number == SYS_LOG_WRITE)
+    case SYS_LOG_WRITE:
         return sys_log_write(call);
-    lock_acquire(&structure_lock);
-    if (number == SYS_SYSTEM_INFO)
-        status = sys_system_info(call);
-    else if (number == SYS_TRACE_MAP)
-        status = sys_trace_map(call);
-    else if (number == SYS_SYSTEM_CONTROL)
-        status = sys_system_control(call);
-    lock_release(&structure_lock);
-    return status;
+    case SYS_TRACE_MAP:
+        return sys_trace_map(call);
+    default:
+        return sys_system_control(call);
+    }
 }

@@ -292,6 +292,9 @@ static HANDLER enum vcpu_verdict handle_other(struct vcpu *vcpu, const struct vi
         log_line("VM %s: the CPU refused to enter vCPU %u; broken rules:", vcpu->vm->name, vcpu->index);
         if (virt->vcpu_audit(vcpu) == 0)
             log_line("  none that the auditor knows");
+        vcpu->broken = true;
+        vcpu->page->rip = 0;
+        out->next_rip = 0;
         out->reason = VCPU_EXIT_INVALID_STATE;
         return VCPU_TO_VMM;
     case VIRT_EXIT_MACHINE_CHECK:

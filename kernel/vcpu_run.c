@@ -23,7 +23,6 @@ static uint32_t groups_for(uint32_t reason)
     case VCPU_EXIT_HYPERCALL:
         return DECODE_GROUPS;
     case VCPU_EXIT_TRIPLE_FAULT:
-    case VCPU_EXIT_INVALID_STATE:
         return VCPU_GROUP_ALL;
     default:
         return 0;
@@ -126,7 +125,9 @@ enum cl_status vcpu_run_begin(struct thread *thread, struct vcpu *vcpu, struct n
     enum cl_status status;
 
     TRY(vcpu_hold(vcpu, thread));
-    if (vcpu->cpu != VCPU_NOWHERE && vcpu->cpu != this_cpu()->index)
+    if (vcpu->broken)
+        status = refuse(CL_STOPPED, "the CPU refused this vCPU's state: the log has the broken rules");
+    else if (vcpu->cpu != VCPU_NOWHERE && vcpu->cpu != this_cpu()->index)
         status = refuse(CL_BUSY, "the vCPU is still loaded on CPU %u", vcpu->cpu);
     else
         status = thread->watched == notification ? CL_OK : notification_watch(notification, thread);
@@ -302,9 +303,7 @@ static bool enter_once(struct thread *thread, struct vcpu *vcpu)
     }
     uint64_t cr8 = vlapic_cr8_get(lapic);
     page->cr8 = cr8;
-    uint64_t entered = x86_rdtsc();
     virt->vcpu_enter(vcpu, &exit);
-    page->guest_tsc_total += x86_rdtsc() - entered;
     if (__builtin_expect(page->cr8 != cr8, 0))
         vlapic_cr8_set(lapic, page->cr8);
     if (exit.kind == VIRT_EXIT_INTERRUPT) {
@@ -329,9 +328,24 @@ static bool wake_or_sleep(struct vcpu *vcpu, struct thread *thread)
     return true;
 }
 
+static void run_guest(struct cpu *cpu, struct thread *thread, struct vcpu *vcpu)
+{
+    while (READ_ONCE(cpu->attention) == 0) {
+        if (__builtin_expect(has_reason_to_look(vcpu, thread), 0) && serve_signals(vcpu, thread))
+            return;
+        if (__builtin_expect(vcpu->activity != VCPU_RUNNING, 0)) {
+            if (!wake_or_sleep(vcpu, thread))
+                return;
+        } else if (!enter_once(thread, vcpu)) {
+            return;
+        }
+    }
+}
+
 void vcpu_loop(struct cpu *cpu, struct thread *thread)
 {
     struct vcpu *vcpu = thread->vcpu;
+    uint64_t begin;
 
     if (vcpu->exit.pending != 0) {
         /* nobody completed it: the same exit again */
@@ -344,14 +358,7 @@ void vcpu_loop(struct cpu *cpu, struct thread *thread)
     if (cpu->vcpu != vcpu)
         load(cpu, vcpu);
     xstate_switch(cpu, vcpu->xstate, vcpu->xcr0);
-    while (READ_ONCE(cpu->attention) == 0) {
-        if (__builtin_expect(has_reason_to_look(vcpu, thread), 0) && serve_signals(vcpu, thread))
-            return;
-        if (__builtin_expect(vcpu->activity != VCPU_RUNNING, 0)) {
-            if (!wake_or_sleep(vcpu, thread))
-                return;
-        } else if (!enter_once(thread, vcpu)) {
-            return;
-        }
-    }
+    begin = x86_rdtsc();
+    run_guest(cpu, thread, vcpu);
+    vcpu->page->guest_tsc_total += x86_rdtsc() - begin;
 }

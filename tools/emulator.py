@@ -369,8 +369,17 @@ class Machine:
 
     def _connect_qmp(self):
         self._await_path(self._path("qmp"), self.process)
-        self._qmp = socket.socket(socket.AF_UNIX)
-        self._qmp.connect(self._path("qmp"))
+        deadline = time.monotonic() + 20
+        while True:
+            self._qmp = socket.socket(socket.AF_UNIX)
+            try:
+                self._qmp.connect(self._path("qmp"))
+                break
+            except ConnectionRefusedError:  # QEMU has named the socket and does not listen yet
+                self._qmp.close()
+                if time.monotonic() > deadline:
+                    raise self.error("QEMU's monitor takes no connection") from None
+                time.sleep(0.01)
         if self._read_qmp(20) is None:
             raise self.error("QEMU's monitor does not answer")
         self.qmp("qmp_capabilities")

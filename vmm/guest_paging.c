@@ -125,6 +125,21 @@ static enum cl_status walk(struct walk *w, const struct vcpu_page *cpu, uint32_t
     }
 }
 
+/* A processor that keeps the four PDPTEs gives them all; one of them at least is present, for the instruction came from
+ * there. With nested paging AMD's reads them from memory at every walk (APM Vol. 2 15.25.10), and gives none.
+ */
+static enum cl_status load_pdpte(const struct guest_memory *memory, const struct vcpu_page *cpu, unsigned index,
+                                 uint64_t *entry)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        if (cpu->pdpte[i] != 0) {
+            *entry = cpu->pdpte[index];
+            return CL_OK;
+        }
+    }
+    return guest_memory_read(memory, (cpu->cr3 & 0xFFFFFFE0u) + index * 8, entry, sizeof(*entry));
+}
+
 enum cl_status guest_translate(const struct guest_memory *memory, const struct vcpu_page *cpu, uint64_t linear,
                                uint32_t access, uint64_t *physical, uint32_t *error_code)
 {
@@ -140,8 +155,9 @@ enum cl_status guest_translate(const struct guest_memory *memory, const struct v
         w.shift = 39;
         w.table = cpu->cr3 & ADDRESS_MASK;
     } else if (cpu->cr4 & CR4_PAE) {
-        uint64_t entry = cpu->pdpte[linear >> 30 & 3];
+        uint64_t entry;
 
+        TRY(load_pdpte(memory, cpu, linear >> 30 & 3, &entry));
         if (!(entry & ENTRY_PRESENT)) {
             *error_code = access;
             return CL_NOT_FOUND;

@@ -91,6 +91,14 @@ static bool take_interrupts(uint32_t index)
     return taken;
 }
 
+bool fake_cpu_is_blind(void)
+{
+    uint32_t index = who_am_i();
+
+    return __atomic_load_n(&cpus[index].attention, __ATOMIC_SEQ_CST) != 0 &&
+           __atomic_load_n(&ipi_pending[index], __ATOMIC_SEQ_CST) == 0;
+}
+
 static void halt(uint32_t index)
 {
     struct timespec moment = {0, 1000};
@@ -393,6 +401,7 @@ void fake_machine_start(unsigned count)
     fake_guest = NULL;
     fake_unload_hook = NULL;
     fake_vcpu_set_status = CL_OK;
+    fake_blind_entries = 0;
     fake_halt_waits = false;
     fake_random_seed(1);
     fake_tsc += 1000000; /* time never goes back, not even over a reset */
@@ -459,6 +468,8 @@ void fake_machine_stop(void)
     ASSERT(fake_root->used[PURSE_KERNEL] == 0 && fake_root->used[PURSE_MEMORY] == 0);
     if (fake_stale_frames != 0)
         panic("%lu frames were reused while a CPU could still reach them", fake_stale_frames);
+    if (fake_blind_entries != 0)
+        panic("%u times a guest was entered before its CPU had attended to everything", fake_blind_entries);
     fake_pool_destroy();
     is_on = false;
 }

@@ -9,6 +9,7 @@ void (*fake_guest)(struct vcpu *vcpu, struct virt_exit *exit);
 void (*fake_unload_hook)(void);
 enum cl_status fake_vcpu_set_status;
 unsigned fake_audits;
+unsigned fake_blind_entries;
 
 struct fake_vcpu *fake_vcpu(const struct vcpu *vcpu)
 {
@@ -76,6 +77,8 @@ static void enter(struct vcpu *vcpu, struct virt_exit *exit)
     ASSERT(fake_vcpu(vcpu)->loads == fake_vcpu(vcpu)->unloads + 1);
     ASSERT(vcpu->cpu == cpu_index());
     fake_vcpu(vcpu)->entries++;
+    if (fake_cpu_is_blind())
+        fake_blind_entries++;
     *exit = (struct virt_exit){.kind = VIRT_EXIT_HLT, .length = 1};
     if (fake_guest != NULL)
         fake_guest(vcpu, exit);

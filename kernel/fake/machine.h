@@ -76,6 +76,9 @@ extern uint64_t fake_tsc;              /* the clock; RDTSC does not move it */
 uint32_t fake_ipis(uint32_t cpu);      /* kicks that this CPU was sent since the last question */
 extern uint64_t fake_timer_deadline[]; /* what the local APIC timer of each CPU is set to */
 
+/* This CPU has something to attend to, and no interrupt is on its way. */
+bool fake_cpu_is_blind(void);
+
 /* HLT waits for an interrupt, instead of ending fake_cpu_leave(): for tests in which each CPU is a thread of its own. */
 extern bool fake_halt_waits;
 
@@ -142,6 +145,8 @@ extern void (*fake_guest)(struct vcpu *vcpu, struct virt_exit *exit);
 extern void (*fake_unload_hook)(void);
 extern enum cl_status fake_vcpu_set_status;
 extern unsigned fake_audits;
+/* Entries with something left to attend to and no interrupt on its way that would end the stay. */
+extern unsigned fake_blind_entries;
 
 extern const struct virt_ops fake_virt_ops;
 

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """gdb: the little of gdb's remote protocol that stops a machine at an address and reads its registers."""
 
+import select
 import socket
 import time
 
 
 class Stub:
-    """The gdb stub of a Machine that was started with gdb="wait"."""
+    """The gdb stub of a Machine that was started with gdb="wait".
+
+    `meanwhile()` is called again and again while the machine runs: somebody has to read its serial port, or its UART
+    fills up and the machine waits for that."""
 
     REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp")
 
-    def __init__(self, path):
+    def __init__(self, path, meanwhile):
+        self._meanwhile = meanwhile
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
         self._buffer = b""
@@ -32,7 +37,11 @@ class Stub:
                 self._buffer = self._buffer[end + 3:]
                 self._socket.sendall(b"+")
                 return answer
-            self._socket.settimeout(max(0.01, deadline - time.monotonic()))
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"gdb's stub did not answer {text!r} within {timeout:g} s")
+            self._meanwhile()
+            if not select.select([self._socket], [], [], 0.002)[0]:
+                continue
             data = self._socket.recv(65536)
             if not data:
                 raise ConnectionError("the machine ended")

@@ -3,6 +3,7 @@
 and its console, as a person uses it."""
 
 import contextlib
+import itertools
 import os
 import re
 import subprocess
@@ -103,8 +104,10 @@ class Cloison(emulator.Machine):
 class Shell:
     """A root shell of the demo Linux, on its console."""
 
+    numbers = itertools.count(1)
+
     def __init__(self, machine, name, timeout):
-        self.machine, self.name, self.number = machine, name, 0
+        self.machine, self.name = machine, name
         machine.expect(rf"{name}:\S*# ", timeout)  # of what was said before, or of a guest that still boots
 
     def start(self, command):
@@ -113,10 +116,9 @@ class Shell:
 
     def run(self, command, timeout=30):
         """Run a command line; what it wrote. Raises if its status is not 0."""
-        # The markers are not what is typed: its echo does not match.
-        self.number += 1
-        mark = 7000 + self.number
-        self.start(f"echo /$((7000+{self.number}))/; {command}; echo /$((7000+{self.number})):$?/")
+        # The markers are not what is typed, nor what was said before and is shown again: neither matches.
+        mark = 7000 + next(Shell.numbers)
+        self.start(f"echo /$(({mark}))/; {command}; echo /$(({mark})):$?/")
         self.machine.expect(rf"/{mark}/\n", timeout)
         begin = self.machine.position
         end = self.machine.expect(rf"/{mark}:(\d+)/", timeout)

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -16,6 +17,13 @@
 #include "kernel/pool.h"
 
 #define CPUS 3
+
+/* tools/mutate asks for one test at a time. */
+__attribute__((constructor)) static void choose_test(void)
+{
+    if (getenv("ONLY_TEST") != NULL)
+        cmocka_set_test_filter(getenv("ONLY_TEST"));
+}
 
 /* Each test has a machine of its own; at its end all must have been given back. */
 static int power_on(void **state)

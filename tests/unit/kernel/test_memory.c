@@ -134,6 +134,26 @@ static void a_large_block_is_scrubbed_whole_before_any_of_it_is_mapped(void **st
     assert_int_equal(leaf.page_shift, PAGE_SHIFT);
 }
 
+/* Each finds the other's block half scrubbed. */
+static void two_who_map_different_blocks_in_turn_both_come_to_an_end(void **state)
+{
+    struct memory *memory = new_memory(1024, MEMORY_LARGE);
+    struct space *one = host_space(), *two = host_space();
+    enum cl_status first = CL_IN_PROGRESS, second = CL_IN_PROGRESS;
+    uint64_t done;
+
+    (void)state;
+    for (unsigned call = 0; call < 600 && (first == CL_IN_PROGRESS || second == CL_IN_PROGRESS); call++) {
+        if (first == CL_IN_PROGRESS)
+            first = memory_map(memory, one, fake_root, 0, LARGE_SIZE, LARGE_SIZE, ALL_RIGHTS, &done);
+        if (second == CL_IN_PROGRESS)
+            second = memory_map(memory, two, fake_root, LARGE_SIZE, LARGE_SIZE, LARGE_SIZE, ALL_RIGHTS, &done);
+    }
+    assert_int_equal(first, CL_OK);
+    assert_int_equal(second, CL_OK);
+    assert_int_equal(fake_scrub_count, 1024);
+}
+
 static void a_large_block_at_an_odd_address_is_entered_in_small_pages(void **state)
 {
     struct memory *memory = new_memory(512, MEMORY_LARGE);
@@ -306,6 +326,7 @@ int main(void)
         TEST(a_frame_is_scrubbed_once_however_often_it_is_mapped),
         TEST(a_frame_that_had_an_owner_is_scrubbed_for_the_next),
         TEST(a_large_block_is_scrubbed_whole_before_any_of_it_is_mapped),
+        TEST(two_who_map_different_blocks_in_turn_both_come_to_an_end),
         TEST(a_large_block_at_an_odd_address_is_entered_in_small_pages),
         TEST(without_large_blocks_small_frames_serve),
         TEST(a_slice_is_a_window_on_its_parents_frames),

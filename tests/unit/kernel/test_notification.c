@@ -148,6 +148,21 @@ static void destruction_wakes_the_waiter(void **state)
     assert_int_equal(thread->registers.rax, CL_STOPPED);
 }
 
+static void a_destroyed_notification_refuses_with_a_sentence(void **state)
+{
+    (void)state;
+    begin();
+    object_reference(&notification->object);
+    assert_int_equal(object_destroy(&notification->object), CL_OK);
+    fake_refusal[0] = '\0';
+    assert_int_equal(wait_on(1, thread, NEVER), CL_STOPPED);
+    assert_string_not_equal(fake_refusal, "");
+    fake_refusal[0] = '\0';
+    assert_int_equal(notification_watch(notification, thread), CL_STOPPED);
+    assert_string_not_equal(fake_refusal, "");
+    object_drop(&notification->object);
+}
+
 static void a_stopped_thread_no_longer_waits(void **state)
 {
     (void)state;
@@ -267,6 +282,7 @@ int main(void)
         TEST(a_deadline_ends_with_its_wait),
         TEST(an_old_deadline_does_not_end_a_new_wait),
         TEST(destruction_wakes_the_waiter),
+        TEST(a_destroyed_notification_refuses_with_a_sentence),
         TEST(a_stopped_thread_no_longer_waits),
         TEST(a_watcher_is_poked_and_the_bits_stay),
         TEST(two_cpus_that_wake_each_other_lose_no_wake_up),

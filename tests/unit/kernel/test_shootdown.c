@@ -10,6 +10,13 @@
 
 #define THREAD_PAGE UINT64_C(0x600000)
 
+/* The guest does something that only its VMM can serve. */
+static void leave_the_guest(struct vcpu *vcpu, struct virt_exit *exit)
+{
+    (void)vcpu;
+    *exit = (struct virt_exit){.kind = VIRT_EXIT_MEMORY};
+}
+
 static void a_generation_has_passed_when_every_cpu_has(void **state)
 {
     uint64_t generation = shootdown_post();
@@ -187,6 +194,35 @@ static void a_stopped_thread_leaves_its_cpu(void **state)
     assert_ptr_equal(cpus[2].current, thread);
 }
 
+/* The thread is back in ring 3 on CPU 1; the vCPU that it ran is still loaded there. */
+static void a_loaded_vcpu_is_let_go_of_before_it_is_destroyed(void **state)
+{
+    struct domain *domain = fake_domain(fake_root);
+    struct thread *thread = fake_thread(domain, fake_root, THREAD_PAGE, 1);
+    struct notification *events = new_notification();
+    struct vm *vm = new_vm(events);
+    struct vcpu *vcpu = NULL;
+
+    (void)state;
+    assert_int_equal(vcpu_create(vm, fake_root, 0, domain, 0x700000, &vcpu), CL_OK);
+    fake_thread_run(thread);
+    fake_cpu_become(1);
+    assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
+    fake_cpu_become(0);
+    fake_guest = leave_the_guest;
+    assert_int_equal(fake_cpu_leave(1), FAKE_RING3);
+    assert_int_equal(vcpu->cpu, 1);
+    assert_ptr_equal(cpus[1].vcpu, vcpu);
+    (void)fake_ipis(1);
+    assert_int_equal(object_destroy(&vcpu->object), CL_IN_PROGRESS);
+    assert_int_equal(fake_ipis(1), 1);
+    assert_int_equal(fake_vcpu(vcpu)->unloads, 0);
+    assert_int_equal(fake_cpu_leave(1), FAKE_RING3);
+    assert_int_equal(vcpu->cpu, VCPU_NOWHERE);
+    assert_int_equal(fake_vcpu(vcpu)->unloads, 1);
+    assert_int_equal(fake_destroy(&vcpu->object), CL_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +238,7 @@ int main(void)
         TEST(the_system_object_cannot_be_destroyed),
         TEST(a_stopped_domain_kicks_the_cpus_that_run_it),
         TEST(a_stopped_thread_leaves_its_cpu),
+        TEST(a_loaded_vcpu_is_let_go_of_before_it_is_destroyed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,25 @@ static void pae_uses_the_loaded_pdptes(void **unused)
     assert_int_equal(walk(0x1000, 0, &p, &code), CL_NOT_FOUND);
 }
 
+static void pae_reads_the_pdptes_where_the_processor_keeps_none(void **unused)
+{
+    uint64_t p;
+    uint32_t code;
+
+    (void)unused;
+    cpu.cr4 = 0x20;
+    cpu.cr3 = 0x5020;
+    put(0x5020 + 8 * 1, 0x2001, 8);
+    put(0x2000 + 8 * 1, 0x600083, 8);
+    assert_int_equal(walk(0x40212345, 0, &p, &code), CL_OK);
+    assert_int_equal(p, 0x612345);
+    assert_int_equal(get(0x5028, 8), 0x2001); /* a PDPTE has no accessed bit */
+    assert_int_equal(walk(0x212345, 0, &p, &code), CL_NOT_FOUND);
+    assert_int_equal(code, 0);
+    cpu.cr3 = 0xFFFFFFE0; /* no RAM there */
+    assert_int_equal(walk(0x40212345, 0, &p, &code), CL_BAD_ARGUMENT);
+}
+
 static void four_levels_with_large_pages(void **unused)
 {
     uint64_t p;
@@ -148,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(tables_of_32_bits, prepare, finish),
         cmocka_unit_test_setup_teardown(pae_uses_the_loaded_pdptes, prepare, finish),
+        cmocka_unit_test_setup_teardown(pae_reads_the_pdptes_where_the_processor_keeps_none, prepare, finish),
         cmocka_unit_test_setup_teardown(four_levels_with_large_pages, prepare, finish),
         cmocka_unit_test_setup_teardown(tables_outside_of_ram_are_told, prepare, finish),
     };
