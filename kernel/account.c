@@ -11,12 +11,14 @@
 
 enum cl_status account_charge(struct account *account, enum account_purse purse, uint64_t bytes)
 {
-    uint64_t used = __atomic_add_fetch(&account->used[purse], bytes, __ATOMIC_RELAXED);
+    uint64_t used = __atomic_load_n(&account->used[purse], __ATOMIC_RELAXED);
 
-    if (used <= account->limit[purse])
-        return CL_OK;
-    __atomic_fetch_sub(&account->used[purse], bytes, __ATOMIC_RELAXED);
-    return CL_NO_MEMORY;
+    do {
+        if (bytes > account->limit[purse] - used)
+            return CL_NO_MEMORY;
+    } while (!__atomic_compare_exchange_n(&account->used[purse], &used, used + bytes, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return CL_OK;
 }
 
 void account_refund(struct account *account, enum account_purse purse, uint64_t bytes)

@@ -17,6 +17,8 @@
 #define LEAF_DIRTY PT_READ
 #define LEAF_SCRUBBED (PT_READ | PT_WRITE)
 
+#define NOTHING_TO_SCRUB UINT64_MAX
+
 #define MEMORY_MAX (UINT64_C(1) << 44)
 
 enum cl_status memory_create(struct account *account, uint64_t size_bytes, uint32_t flags, struct memory **created)
@@ -42,6 +44,7 @@ enum cl_status memory_create(struct account *account, uint64_t size_bytes, uint3
     }
     memory->size_bytes = size_bytes;
     memory->flags = flags;
+    memory->scrub_offset = NOTHING_TO_SCRUB;
     *created = memory;
     return CL_OK;
 }
@@ -111,28 +114,40 @@ static enum cl_status take(struct memory *memory, uint64_t offset)
     return CL_OK;
 }
 
-/* Zero what is left of a leaf, at most `*budget` frames; true when it is clean and marked so. */
+/* Zero what is left of the leaf at `start`, at most `*budget` frames; true when it is clean and marked so. */
 static bool scrub(struct memory *memory, uint64_t start, struct pt_leaf *leaf, unsigned *budget)
 {
     uint64_t size = UINT64_C(1) << leaf->page_shift;
     struct pt_leaf old;
 
-    if (memory->scrub_offset != start + 1) { /* + 1: offset 0 is not "none" */
-        memory->scrub_offset = start + 1;
-        memory->scrub_done = 0;
-    }
     for (; memory->scrub_done < size; memory->scrub_done += PAGE_SIZE, (*budget)--) {
         if (*budget == 0)
             return false;
         window_zero(hpa_add(leaf->frame, memory->scrub_done));
     }
-    memory->scrub_offset = 0;
+    memory->scrub_offset = NOTHING_TO_SCRUB;
+    memory->scrub_done = 0;
     leaf->rights = LEAF_SCRUBBED;
     bool found = pt_clear(&memory->map, start, &old);
     ASSERT(found);
     enum cl_status status = pt_set(&memory->map, start, *leaf); /* its table exists */
     ASSERT(status == CL_OK);
     return true;
+}
+
+/* A block that somebody else began is finished first: two who map different blocks in turn both get on. */
+static bool scrub_in_turn(struct memory *memory, uint64_t start, struct pt_leaf *leaf, unsigned *budget)
+{
+    struct pt_leaf other;
+
+    if (memory->scrub_offset != NOTHING_TO_SCRUB && memory->scrub_offset != start) {
+        bool found = pt_get(&memory->map, memory->scrub_offset, &other);
+        ASSERT(found);
+        if (!scrub(memory, memory->scrub_offset, &other, budget))
+            return false;
+    }
+    memory->scrub_offset = start;
+    return scrub(memory, start, leaf, budget);
 }
 
 enum cl_status memory_frame(struct memory *memory, uint64_t offset, unsigned *budget, struct pt_leaf *leaf)
@@ -150,7 +165,7 @@ enum cl_status memory_frame(struct memory *memory, uint64_t offset, unsigned *bu
         ASSERT(found);
     }
     uint64_t start = align_down(offset, UINT64_C(1) << leaf->page_shift);
-    if (leaf->rights != LEAF_SCRUBBED && !scrub(memory, start, leaf, budget))
+    if (leaf->rights != LEAF_SCRUBBED && !scrub_in_turn(memory, start, leaf, budget))
         return CL_IN_PROGRESS;
     leaf->frame = hpa_add(leaf->frame, offset - start);
     leaf->type = memory->type;

@@ -41,7 +41,7 @@ enum cl_status notification_wait(struct notification *notification, struct threa
 
     lock_acquire(&notification->lock);
     if (notification->object.dead) {
-        status = CL_STOPPED;
+        status = refuse(CL_STOPPED, "the notification was destroyed");
     } else if (notification->pending != 0) {
         *bits = notification->pending;
         notification->pending = 0;
@@ -55,6 +55,7 @@ enum cl_status notification_wait(struct notification *notification, struct threa
         thread->registers.rax = CL_TIMED_OUT;
         thread->registers.rdx = 0;
         lock_acquire(&thread->lock);
+        thread->wait_deadline = deadline_tsc;
         thread_block(thread, WAIT_NOTIFICATION);
         lock_release(&thread->lock);
         if (deadline_tsc != TIMER_NEVER)
@@ -73,7 +74,7 @@ enum cl_status notification_watch(struct notification *notification, struct thre
 
     lock_acquire(&notification->lock);
     if (notification->object.dead)
-        status = CL_STOPPED;
+        status = refuse(CL_STOPPED, "the notification was destroyed");
     else if (notification->watcher != NULL && notification->watcher != thread)
         status = refuse(CL_BUSY, "another vcpu_run already watches this notification");
     else

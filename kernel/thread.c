@@ -66,7 +66,7 @@ void thread_deadline_passed(struct thread *thread)
         return;
     }
     lock_acquire(&thread->lock);
-    if (thread->wait == WAIT_NOTIFICATION)
+    if (thread->wait == WAIT_NOTIFICATION && x86_rdtsc() >= thread->wait_deadline)
         notification = thread->waiting;
     lock_release(&thread->lock);
     if (notification == NULL)

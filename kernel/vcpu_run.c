@@ -136,6 +136,8 @@ enum cl_status vcpu_run_begin(struct thread *thread, struct vcpu *vcpu, struct n
     if (status == CL_OK)
         status = load_changes(vcpu);
     if (status != CL_OK) {
+        if (thread->watched != notification)
+            notification_unwatch(notification, thread);
         vcpu_release(vcpu);
         return status;
     }

@@ -35,7 +35,7 @@ enum cl_status bus_add_memory(struct bus *bus, struct device *device, uint64_t f
     return space_add(&bus->memory, (struct bus_region){ first, first + length - 1, device, width });
 }
 
-static inline const struct bus_region *space_find(const struct bus_space *space, uint64_t address)
+static __attribute__((noinline)) const struct bus_region *space_search(struct bus_space *space, uint64_t address)
 {
     const struct bus_region *base = space->region;
     unsigned count = space->count;
@@ -46,7 +46,19 @@ static inline const struct bus_region *space_find(const struct bus_space *space,
         base = base[half].first <= address ? base + half : base;
         count -= half;
     }
-    return count == 1 && base->first <= address && address <= base->last ? base : NULL;
+    if (count != 1 || base->first > address || address > base->last)
+        return NULL;
+    __atomic_store_n(&space->recent, base, __ATOMIC_RELAXED);
+    return base;
+}
+
+static inline const struct bus_region *space_find(struct bus_space *space, uint64_t address)
+{
+    const struct bus_region *recent = __atomic_load_n(&space->recent, __ATOMIC_RELAXED);
+
+    if (recent != NULL && recent->first <= address && address <= recent->last)
+        return recent;
+    return space_search(space, address);
 }
 
 static uint64_t ones(unsigned size)

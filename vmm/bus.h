@@ -15,9 +15,10 @@ struct bus_region {
 };
 
 struct bus_space {
+    const struct bus_region *recent; /* [a] that answered last; NULL at first. A hint: drivers poll one device at a time */
     unsigned count;
     struct bus_region region[BUS_REGIONS_MAX]; /* sorted by `first`, never overlapping */
-};
+}; /* [a] = atomic; the rest is set before vCPUs run */
 
 struct bus {
     struct bus_space ports;

@@ -101,7 +101,7 @@ bool fake_cpu_is_blind(void)
 
 static void halt(uint32_t index)
 {
-    struct timespec moment = {0, 1000};
+    struct timespec moment = { 0, 1000 };
 
     while (!take_interrupts(index)) {
         if (!fake_halt_waits)
@@ -329,8 +329,8 @@ void fake_all_leave(void)
     lock_release(&structure_lock);
 }
 
-enum fake_landing fake_syscall(uint32_t index, uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-                               uint64_t f)
+enum fake_landing fake_syscall(uint32_t index, uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+                               uint64_t e, uint64_t f)
 {
     struct thread *thread = cpus[index].current;
     uint32_t before = who_am_i();
@@ -363,13 +363,13 @@ static void start_cpu(uint32_t index)
 {
     struct cpu *cpu = &cpus[index];
 
-    *cpu = (struct cpu){.self = cpu,
-                        .index = index,
-                        .apic_id = index,
-                        .xcr0 = xstate_mask,
-                        .timer_programmed = UINT64_MAX,
-                        .online = true,
-                        .trace = pool_pages(NULL, 0)};
+    *cpu = (struct cpu){ .self = cpu,
+                         .index = index,
+                         .apic_id = index,
+                         .xcr0 = xstate_mask,
+                         .timer_programmed = UINT64_MAX,
+                         .online = true,
+                         .trace = pool_pages(NULL, 0) };
     fake_timer_deadline[index] = UINT64_MAX;
     ipis[index] = ipi_pending[index] = 0;
     xcr0[index] = xstate_mask;
@@ -381,7 +381,7 @@ static void start_cpu(uint32_t index)
 static void probe_ioapic(void)
 {
     static bool done;
-    static const struct boot_info boot = {.ioapic_count = 1, .ioapics = {{.base = 0xfec00000}}};
+    static const struct boot_info boot = { .ioapic_count = 1, .ioapics = { { .base = 0xfec00000 } } };
 
     if (!done)
         irq_probe(&boot);
@@ -406,7 +406,7 @@ void fake_machine_start(unsigned count)
     fake_random_seed(1);
     fake_tsc += 1000000; /* time never goes back, not even over a reset */
     tsc_hz = FAKE_TSC_HZ;
-    structure_lock = (struct spinlock){0};
+    structure_lock = (struct spinlock){ 0 };
     virt = &fake_virt_ops;
     cpu_count = count;
     kernel_root = pool_pages(NULL, 0);
@@ -478,11 +478,11 @@ void fake_machine_stop(void)
 
 struct account *fake_child_account(uint64_t kernel_bytes, uint64_t memory_bytes)
 {
-    struct account_arguments arguments = {.kernel_bytes = kernel_bytes,
-                                          .memory_bytes = memory_bytes,
-                                          .affinity = AFFINITY_ALL,
-                                          .scheduling_class = CLASS_FAIR,
-                                          .weight = WEIGHT_DEFAULT};
+    struct account_arguments arguments = { .kernel_bytes = kernel_bytes,
+                                           .memory_bytes = memory_bytes,
+                                           .affinity = AFFINITY_ALL,
+                                           .scheduling_class = CLASS_FAIR,
+                                           .weight = WEIGHT_DEFAULT };
     struct account *account = NULL;
     enum cl_status status = account_create(fake_root, &arguments, &account);
 
@@ -504,7 +504,9 @@ struct domain *fake_domain(struct account *account)
 
 struct thread *fake_thread(struct domain *domain, struct account *account, uint64_t page_address, uint32_t cpu)
 {
-    struct thread_arguments arguments = {.entry = 0x400000, .stack = 0x500000, .page_address = page_address, .cpu = cpu};
+    struct thread_arguments arguments = {
+        .entry = 0x400000, .stack = 0x500000, .page_address = page_address, .cpu = cpu
+    };
     struct thread *thread = NULL;
     enum cl_status status = thread_create(domain, account, &arguments, &thread);
 

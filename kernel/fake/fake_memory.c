@@ -126,13 +126,13 @@ static bool touch(const struct vm *vm, const struct pt *pt, uint64_t address, st
         return false;
     *frame = hpa_add(leaf.frame, page & ((UINT64_C(1) << leaf.page_shift) - 1));
     ASSERT(tlb->count < TLB_ENTRIES);
-    tlb->entry[tlb->count++] = (struct tlb_entry){vm, page, frame->value};
+    tlb->entry[tlb->count++] = (struct tlb_entry){ vm, page, frame->value };
     return true;
 }
 
 bool fake_touch(uint64_t address, struct hpa *frame)
 {
-    struct pt pt = {.format = &pt_format_host, .root = pool_virtual(hpa(fake_cr3(cpu_index())))};
+    struct pt pt = { .format = &pt_format_host, .root = pool_virtual(hpa(fake_cr3(cpu_index()))) };
 
     return touch(NULL, &pt, address, frame);
 }

@@ -79,7 +79,7 @@ static void enter(struct vcpu *vcpu, struct virt_exit *exit)
     fake_vcpu(vcpu)->entries++;
     if (fake_cpu_is_blind())
         fake_blind_entries++;
-    *exit = (struct virt_exit){.kind = VIRT_EXIT_HLT, .length = 1};
+    *exit = (struct virt_exit){ .kind = VIRT_EXIT_HLT, .length = 1 };
     if (fake_guest != NULL)
         fake_guest(vcpu, exit);
 }

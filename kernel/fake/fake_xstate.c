@@ -17,7 +17,7 @@ static uint8_t registers[MAX_CPUS][AREA_BYTES];
 /* SDM Vol. 1 13.4: offset and size of components 0 to 2. */
 static const struct {
     uint64_t offset, size;
-} components[] = {{0, 160}, {160, 256}, {576, 256}};
+} components[] = { { 0, 160 }, { 160, 256 }, { 576, 256 } };
 
 struct xstate *xstate_create(struct account *account)
 {

@@ -69,8 +69,8 @@ enum fake_landing fake_cpu_leave(uint32_t index);
 /* The same for all CPUs, and back to being the one before: every shoot-down has passed, every husk that can go is gone. */
 void fake_all_leave(void);
 /* A system call of the current thread of CPU `index`, up to where kernel_exit() leads. */
-enum fake_landing fake_syscall(uint32_t index, uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-                               uint64_t f);
+enum fake_landing fake_syscall(uint32_t index, uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+                               uint64_t e, uint64_t f);
 
 extern uint64_t fake_tsc;              /* the clock; RDTSC does not move it */
 uint32_t fake_ipis(uint32_t cpu);      /* kicks that this CPU was sent since the last question */

@@ -12,7 +12,8 @@ class Stub:
     `meanwhile()` is called again and again while the machine runs: somebody has to read its serial port, or its UART
     fills up and the machine waits for that."""
 
-    REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp")
+    REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                 "r15", "rip")
 
     def __init__(self, path, meanwhile):
         self._meanwhile = meanwhile
@@ -53,13 +54,15 @@ class Stub:
             raise ConnectionError(f"no breakpoint can be set at {address:#x}")
         self.command("c", timeout)
         self.command(f"z0,{address:x},1")
+        if self.registers()["rip"] != address:
+            raise ConnectionError(f"the machine stopped at {self.registers()['rip']:#x} instead of {address:#x}")
 
     def step_over(self):
         """Execute one instruction."""
         self.command("s")
 
     def registers(self):
-        """The first general registers, by name."""
+        """The general registers and RIP, by name."""
         text = self.command("g")
         return {name: int.from_bytes(bytes.fromhex(text[at * 16:at * 16 + 16]), "little")
                 for at, name in enumerate(self.REGISTERS)}

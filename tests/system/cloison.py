@@ -55,7 +55,7 @@ class Cloison(emulator.Machine):
     def command(self, line, timeout=30):
         """Enter a command; what was printed until the next prompt. Events that come meanwhile are part of it."""
         self.send(line + "\r")
-        self.expect(rf"^{self.PROMPT}{re.escape(line)}\n", timeout)
+        self.expect(rf"{re.escape(line)}\n", timeout)
         begin = self.position
         self.expect("^" + self.PROMPT, timeout)
         return self.log[begin:self.position - len(self.PROMPT)]

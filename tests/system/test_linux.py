@@ -242,7 +242,7 @@ def test_a_wrong_line_gets_a_sentence_that_helps(machine, typed, answer):
 
 def test_tab_completes_commands_and_names(machine):
     machine.send("inf\tbet\t\r")
-    machine.expect(r"^cloison> info beta *\nNAME", 10)
+    machine.expect(r"info beta *\nNAME", 10)
     machine.expect("^cloison> ", 10)
 
 

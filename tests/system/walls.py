@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """walls: rule 2 of the architecture, read off a stopped machine from outside.
 
-    snapshot = stop(machine)
-    for fault in Walls(snapshot).faults(): print(fault)
+    snapshot = stop(machine, kernel_elf, init_elf)
+    for fault in faults(snapshot): print(fault)
 
 What the hardware obeys (CR3 of every CPU, the page tables, each VMCB's nested root) is read with the bits of the
 manuals. What it should obey is read from the kernel's objects, and from init's own list of what it made for whom. The
@@ -183,7 +183,7 @@ Capability = collections.namedtuple("Capability", "slot target rights")
 # A domain or a VM: what it should map by its list of mappings, and what its tables do map.
 Space = collections.namedtuple("Space", "name owner wanted found")
 # A stretch of frames that belongs to a memory object.
-Stretch = collections.namedtuple("Stretch", "frame end memory offset")
+Stretch = collections.namedtuple("Stretch", "frame end memory")
 
 
 class Kernel:
@@ -217,6 +217,12 @@ class Kernel:
         """Kernel memory by its address in the kernel half."""
         return self.snapshot.read(self.physical(address), size)
 
+    def table(self, place):
+        """The entries of a page table. All tables are in the pool: one that is elsewhere is somebody else's to write."""
+        if not self.pool_base <= place < self.pool_end:
+            raise Unreadable(f"a page table stands at {place:x}, outside of the kernel's pool")
+        return self.snapshot.table(place)
+
     def variable(self, name):
         """A variable of the kernel."""
         return self.program.variable(name, self.read)
@@ -246,7 +252,7 @@ class Kernel:
         present, large, frame = form.present, form.large, form.address
 
         def below(place, shift, base):
-            for index, entry in enumerate(self.snapshot.table(place)):
+            for index, entry in enumerate(self.table(place)):
                 if entry & present and shift > 12 and not entry & large:
                     yield from below(entry & frame, shift - 9, base | index << shift)
                 elif entry & present:
@@ -306,6 +312,14 @@ class Kernel:
 # ------------------------------------------------------------------------------------------------------- the verdict
 
 
+def faults(snapshot):
+    """What is wrong, one line each; [] when every wall stands."""
+    try:
+        return Walls(snapshot).faults()
+    except Unreadable as error:
+        return [str(error)]
+
+
 class Walls:
     """Everything that is known of a snapshot, and whether the walls stand."""
 
@@ -314,8 +328,8 @@ class Walls:
         self.constants = self.kernel.constants
         self.domains, self.vms = self.kernel.kind("domain"), self.kernel.kind("vm")
         self.memories = self.kernel.kind("memory")
-        self.stretches = sorted(Stretch(frame, frame + size, memory, offset) for memory in self.memories
-                                if not memory.parent for offset, size, frame in self.kernel.frames(memory))
+        self.stretches = sorted((Stretch(frame, frame + size, memory) for memory in self.memories if not memory.parent
+                                 for _, size, frame in self.kernel.frames(memory)), key=lambda stretch: stretch[:2])
         self._starts = [stretch.frame for stretch in self.stretches]
         self.spaces = [self._space(f"domain {domain.name}", domain, ROOT_HALF) for domain in self.domains]
         self.spaces += [self._space(f"VM {vm.name}", vm, 512) for vm in self.vms]
@@ -390,7 +404,7 @@ class Walls:
 
     def _space(self, name, owner, end):
         root = self.kernel.physical(owner.space.pt.root)
-        found = hardware_runs(self.snapshot.table, root, 0, end)
+        found = hardware_runs(self.kernel.table, root, 0, end)
         return Space(name, owner, join(self._wanted(owner, found)), found)
 
     def _wanted(self, owner, found):
@@ -527,7 +541,7 @@ class Walls:
 
     def _roots(self):
         """Every root table that a CPU could load, and who it belongs to."""
-        roots = {self.kernel.physical(self.kernel.variable("kernel_map").root): "the kernel's own"}
+        roots = {self.kernel.physical(self.kernel.variable("kernel_map").root): "the kernel's own table"}
         roots.update((self.kernel.physical(domain.space.pt.root), f"domain {domain.name}") for domain in self.domains)
         return roots
 
@@ -539,7 +553,7 @@ class Walls:
                 self._fault(f"CPU {number} runs on the table at {cr3 & ADDRESS:x}, which is no domain's")
         if len(self.snapshot.cr3) != len(self.kernel.cpus):
             self._fault(f"the machine has {len(self.snapshot.cr3)} CPUs, the kernel knows {len(self.kernel.cpus)}")
-        for run in hardware_runs(self.snapshot.table, own, 0, ROOT_HALF):
+        for run in hardware_runs(self.kernel.table, own, 0, ROOT_HALF):
             self._fault(f"the kernel's own table maps {run.start:x} in the user half")
         for vcpu in self.kernel.kind("vcpu"):
             svm = self.snapshot.kernel.at("struct svm_vcpu", vcpu.virt, self.kernel.read)
@@ -552,16 +566,16 @@ class Walls:
         """The kernel half of every root table: the same, and nothing but image, pool and device registers."""
         halves = collections.defaultdict(list)
         roots = self._roots()
-        for root in [cr3 & ADDRESS for cr3 in self.snapshot.cr3] + list(roots):
-            halves[self.snapshot.table(root)[ROOT_HALF:]].append(root)
+        for root in roots:  # those that CPUs have loaded are among them: _check_processors
+            halves[self.kernel.table(root)[ROOT_HALF:]].append(root)
         if len(halves) != 1:
             self._fault(f"there are {len(halves)} kernel halves: every space should have the same one")
         registers = {ioapic.base for ioapic in self.kernel.boot.ioapics[:self.kernel.boot.ioapic_count]}
         registers.add(self.kernel.boot.lapic_base)
         for same in halves.values():
             where = "the kernel half" if len(halves) == 1 else \
-                f"the kernel half of {self._list(roots.get(root, f'{root:x}') for root in same)}"
-            for address, size, frame, way in walk(self.snapshot.table, same[0], ROOT_HALF, 512):
+                f"the kernel half of {self._list(roots[root] for root in same)}"
+            for address, size, frame, way in walk(self.kernel.table, same[0], ROOT_HALF, 512):
                 self._check_kernel_leaf(where, address, size, frame, way, registers)
 
     def _check_kernel_leaf(self, where, address, size, frame, way, registers):
@@ -634,9 +648,9 @@ class Walls:
         for domain in self.domains:
             for target, granted in held[domain].items() if domain != self.init else ():
                 entry = self.kernel.objects.get(target.address_)
-                if entry in self.domains and entry != domain or entry in self.vms and granted & may_map:
-                    if granted & (may_map | configure):
-                        self._fault(f"domain {domain.name} can change the space of {entry.name} (rights {granted:x})")
+                moves = (may_map | configure) if entry in self.domains else may_map if entry in self.vms else 0
+                if entry != domain and granted & moves:
+                    self._fault(f"domain {domain.name} can change the space of {entry.name} (rights {granted:x})")
                 if entry in self.allowed and self.allowed[entry] != {f"domain {domain.name}"}:
                     self._fault(f"domain {domain.name} holds a capability to {self.owner_text_of(entry)}")
         for space in self.spaces:

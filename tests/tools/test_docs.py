@@ -133,7 +133,7 @@ def test_decisions_are_short_and_numbered_without_gaps():
 
 
 def test_every_command_of_the_console_is_described():
-    commands = re.findall(r'^    \{"([a-z-]+)", COMMAND_', read("services", "console", "command_table.c"), re.MULTILINE)
+    commands = re.findall(r'^    \{ ?"([a-z-]+)", COMMAND_', read("services", "console", "command_table.c"), re.MULTILINE)
     text = read("docs", "howto", "console.md")
     assert commands
     assert [name for name in commands if not re.search(rf"^\| (?:`[^`]+`, )?`{name}[ `]", text, re.MULTILINE)] == []

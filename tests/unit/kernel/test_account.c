@@ -2,7 +2,7 @@
 /* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
- * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/fake/fake_cap.c kernel/fake/fake_machine.c
+ * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_account.c: accounts: purses that cannot be overdrawn, and all comes back. */
@@ -12,11 +12,11 @@
 
 static enum cl_status make_child(struct account *parent, uint64_t kernel, uint64_t memory, struct account **child)
 {
-    struct account_arguments arguments = {.kernel_bytes = kernel,
-                                          .memory_bytes = memory,
-                                          .affinity = AFFINITY_ALL,
-                                          .scheduling_class = CLASS_FAIR,
-                                          .weight = WEIGHT_DEFAULT};
+    struct account_arguments arguments = { .kernel_bytes = kernel,
+                                           .memory_bytes = memory,
+                                           .affinity = AFFINITY_ALL,
+                                           .scheduling_class = CLASS_FAIR,
+                                           .weight = WEIGHT_DEFAULT };
 
     return account_create(parent, &arguments, child);
 }
@@ -24,7 +24,7 @@ static enum cl_status make_child(struct account *parent, uint64_t kernel, uint64
 static void a_purse_cannot_be_overdrawn(void **state)
 {
     struct account *account = fake_child_account(64 * KIB, 16 * PAGE_SIZE);
-    static const uint64_t too_much[] = {64 * KIB + 1, UINT64_C(1) << 63, UINT64_MAX, UINT64_MAX - 64 * KIB};
+    static const uint64_t too_much[] = { 64 * KIB + 1, UINT64_C(1) << 63, UINT64_MAX, UINT64_MAX - 64 * KIB };
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(too_much); i++) {
@@ -137,12 +137,12 @@ static void a_husk_keeps_the_purse_until_its_last_capability_goes(void **state)
 
 static void real_time_authority_comes_back(void **state)
 {
-    struct account_arguments arguments = {.kernel_bytes = 64 * KIB,
-                                          .affinity = AFFINITY_ALL,
-                                          .scheduling_class = CLASS_REALTIME,
-                                          .priority_max = 10,
-                                          .budget_ns = 6000000,
-                                          .period_ns = 10000000};
+    struct account_arguments arguments = { .kernel_bytes = 64 * KIB,
+                                           .affinity = AFFINITY_ALL,
+                                           .scheduling_class = CLASS_REALTIME,
+                                           .priority_max = 10,
+                                           .budget_ns = 6000000,
+                                           .period_ns = 10000000 };
     struct account *account = NULL, *second = NULL;
 
     (void)state;

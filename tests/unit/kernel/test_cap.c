@@ -2,7 +2,7 @@
 /* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
- * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/fake/fake_cap.c kernel/fake/fake_machine.c
+ * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_cap.c: capabilities: a slot says what, and what may be done with it; nothing else reaches an object. */
@@ -40,7 +40,7 @@ static void a_capability_gives_its_object(void **state)
 
 static void an_empty_slot_and_one_beyond_the_table_give_nothing(void **state)
 {
-    static const uint64_t slots[] = {0, 6, 63, 64, UINT32_MAX, UINT64_C(1) << 32 | 5, UINT64_MAX};
+    static const uint64_t slots[] = { 0, 6, 63, 64, UINT32_MAX, UINT64_C(1) << 32 | 5, UINT64_MAX };
 
     (void)state;
     begin();

@@ -2,7 +2,7 @@
 /* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
- * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/fake/fake_cap.c kernel/fake/fake_machine.c
+ * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_mapping.c: what stands where, and that nobody reaches a frame after it went to somebody else. */
@@ -40,7 +40,8 @@ static void mappings_that_meet_are_refused(void **state)
     assert_int_equal(map_all(memory, space, 0, 4 * PAGE_SIZE, BASE), CL_OK);
     for (int64_t pages = -3; pages <= 3; pages++) {
         uint64_t address = BASE + (uint64_t)pages * PAGE_SIZE;
-        assert_int_equal(memory_map(memory, space, fake_root, 0, 4 * PAGE_SIZE, address, PT_READ | PT_USER, &done), CL_OCCUPIED);
+        assert_int_equal(memory_map(memory, space, fake_root, 0, 4 * PAGE_SIZE, address, PT_READ | PT_USER, &done),
+                         CL_OCCUPIED);
     }
     assert_int_equal(map_all(memory, space, 0, 4 * PAGE_SIZE, BASE - 4 * PAGE_SIZE), CL_OK);
     assert_int_equal(map_all(memory, space, 0, 4 * PAGE_SIZE, BASE + 4 * PAGE_SIZE), CL_OK);
@@ -51,8 +52,12 @@ static void a_mapping_lies_in_the_user_half_in_whole_pages(void **state)
     struct memory *memory = new_memory(8, 0);
     struct space *space = &fake_domain(fake_root)->space;
     uint64_t done;
-    static const uint64_t bad[] = {0, UINT64_C(0x7fffffff1000), UINT64_C(0x7fffffff0000), UINT64_C(0xffff800000000000),
-                                   UINT64_C(0xfffffffffffff000), 0x10001};
+    static const uint64_t bad[] = { 0,
+                                    UINT64_C(0x7fffffff1000),
+                                    UINT64_C(0x7fffffff0000),
+                                    UINT64_C(0xffff800000000000),
+                                    UINT64_C(0xfffffffffffff000),
+                                    0x10001 };
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
@@ -60,7 +65,8 @@ static void a_mapping_lies_in_the_user_half_in_whole_pages(void **state)
     assert_int_equal(memory_map(memory, space, fake_root, 0, 0, BASE, ALL_RIGHTS, &done), CL_BAD_ARGUMENT);
     assert_int_equal(memory_map(memory, space, fake_root, 7 * PAGE_SIZE, 2 * PAGE_SIZE, BASE, ALL_RIGHTS, &done),
                      CL_BAD_ARGUMENT);
-    assert_int_equal(memory_map(memory, space, fake_root, -PAGE_SIZE, PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_BAD_ARGUMENT);
+    assert_int_equal(memory_map(memory, space, fake_root, -PAGE_SIZE, PAGE_SIZE, BASE, ALL_RIGHTS, &done),
+                     CL_BAD_ARGUMENT);
     assert_int_equal(space->mapping_count, 1); /* the info page */
 }
 
@@ -224,7 +230,7 @@ static void random_mappings_never_leave_a_frame_reachable(void **state)
 {
     struct domain *domain = domain_everywhere();
     struct vm *vm = new_vm(new_notification());
-    struct memory *memory[4] = {0};
+    struct memory *memory[4] = { 0 };
     struct hpa frame;
     uint64_t done;
 
@@ -242,7 +248,8 @@ static void random_mappings_never_leave_a_frame_reachable(void **state)
         case 1:
         case 2:
             if (memory[slot] != NULL && !memory[slot]->object.dead)
-                (void)!memory_map(memory[slot], space, fake_root, 0, memory[slot]->size_bytes, address, ALL_RIGHTS, &done);
+                (void)!memory_map(memory[slot], space, fake_root, 0, memory[slot]->size_bytes, address, ALL_RIGHTS,
+                                  &done);
             break;
         case 3:
             (void)!space_unmap(space, address);

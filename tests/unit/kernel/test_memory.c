@@ -2,7 +2,7 @@
 /* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
- * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/fake/fake_cap.c kernel/fake/fake_machine.c
+ * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_memory.c: the life of memory objects: scrubbed once before anybody sees them, given back frame by frame. */
@@ -58,7 +58,8 @@ static void a_mapping_makes_progress_of_four_scrubbed_frames_per_call(void **sta
 
     (void)state;
     for (unsigned call = 1; call <= 2; call++) {
-        assert_int_equal(memory_map(memory, space, fake_root, 0, 10 * PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_IN_PROGRESS);
+        assert_int_equal(memory_map(memory, space, fake_root, 0, 10 * PAGE_SIZE, BASE, ALL_RIGHTS, &done),
+                         CL_IN_PROGRESS);
         assert_int_equal(done, call * 4 * PAGE_SIZE);
         assert_int_equal(fake_scrub_count, call * 4);
     }
@@ -287,7 +288,8 @@ static enum cl_status make_and_map(struct memory **memory, struct space *space)
 
     TRY(memory_create(fake_root, 1030 * PAGE_SIZE, MEMORY_LARGE, memory));
     while (status == CL_IN_PROGRESS)
-        status = memory_map(*memory, space, fake_root, 0, 1030 * PAGE_SIZE, UINT64_C(0x7f0000000000), ALL_RIGHTS, &done);
+        status =
+            memory_map(*memory, space, fake_root, 0, 1030 * PAGE_SIZE, UINT64_C(0x7f0000000000), ALL_RIGHTS, &done);
     return status;
 }
 

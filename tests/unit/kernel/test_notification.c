@@ -2,7 +2,7 @@
 /* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
- * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/fake/fake_cap.c kernel/fake/fake_machine.c
+ * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_notification.c: bits, one waiter, one watcher, deadlines; and no wake-up is lost between two CPUs. */

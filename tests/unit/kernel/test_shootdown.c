@@ -2,7 +2,7 @@
 /* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
- * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/fake/fake_cap.c kernel/fake/fake_machine.c
+ * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_shootdown.c: generations, kicks, and how long an object that was looked up stays. */
@@ -14,7 +14,7 @@
 static void leave_the_guest(struct vcpu *vcpu, struct virt_exit *exit)
 {
     (void)vcpu;
-    *exit = (struct virt_exit){.kind = VIRT_EXIT_MEMORY};
+    *exit = (struct virt_exit){ .kind = VIRT_EXIT_MEMORY };
 }
 
 static void a_generation_has_passed_when_every_cpu_has(void **state)

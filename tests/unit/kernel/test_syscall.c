@@ -2,7 +2,7 @@
 /* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
- * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/fake/fake_cap.c kernel/fake/fake_machine.c
+ * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/syscall.c kernel/syscall_table.c
  * kernel/syscall_authority.c kernel/syscall_memory.c kernel/syscall_execution.c kernel/syscall_device.c
@@ -25,7 +25,7 @@ static uint64_t value;
 /* A domain with all that init has, on an account of its own, with a thread on each of two CPUs. */
 static void begin(void)
 {
-    static const enum object_type types[] = {OBJECT_SYSTEM, OBJECT_PORTS, OBJECT_IRQS};
+    static const enum object_type types[] = { OBJECT_SYSTEM, OBJECT_PORTS, OBJECT_IRQS };
 
     account = fake_child_account(UINT64_C(4) << 20, UINT64_C(8) << 20);
     domain = fake_domain(account);
@@ -101,7 +101,9 @@ static enum cl_status create_domain(uint64_t slot)
 
 static enum cl_status create_thread(uint64_t slot, uint64_t in_domain, uint64_t page_address)
 {
-    struct thread_arguments arguments = {.entry = 0x400000, .stack = 0x500000, .page_address = page_address, .cpu = 2};
+    struct thread_arguments arguments = {
+        .entry = 0x400000, .stack = 0x500000, .page_address = page_address, .cpu = 2
+    };
 
     memcpy(thread->page->argument, &arguments, sizeof(arguments));
     return call(SYS_THREAD_CREATE, slot, in_domain, ACCOUNT, 0, 0, 0);
@@ -143,7 +145,7 @@ static void a_copy_never_has_more_rights(void **state)
 
 static void a_number_that_is_none_is_refused(void **state)
 {
-    static const uint64_t numbers[] = {SYS_COUNT, SYS_COUNT + 1, UINT32_MAX, UINT64_C(1) << 32, UINT64_MAX};
+    static const uint64_t numbers[] = { SYS_COUNT, SYS_COUNT + 1, UINT32_MAX, UINT64_C(1) << 32, UINT64_MAX };
 
     (void)state;
     begin();
@@ -159,7 +161,8 @@ static void no_domain_gets_memory_that_is_writable_and_executable(void **state)
     (void)state;
     begin();
     assert_int_equal(call(SYS_MEMORY_CREATE, FREE, ACCOUNT, PAGE_SIZE, 0, 0, 0), CL_OK);
-    assert_int_equal(call(SYS_MEMORY_MAP, FREE, SELF, 0, PAGE_SIZE, 0x1000000, MAP_READ | MAP_WRITE | MAP_EXECUTE), CL_BAD_ARGUMENT);
+    assert_int_equal(call(SYS_MEMORY_MAP, FREE, SELF, 0, PAGE_SIZE, 0x1000000, MAP_READ | MAP_WRITE | MAP_EXECUTE),
+                     CL_BAD_ARGUMENT);
     assert_int_equal(call(SYS_MEMORY_MAP, FREE, SELF, 0, PAGE_SIZE, 0x1000000, MAP_READ | MAP_EXECUTE), CL_OK);
     end();
 }
@@ -178,12 +181,15 @@ static void a_slice_of_a_read_only_memory_is_read_only(void **state)
 
 static void an_account_too_large_to_count_is_refused(void **state)
 {
-    static const uint64_t sizes[] = {UINT64_MAX, UINT64_MAX - PAGE_SIZE, UINT64_C(1) << 63, UINT64_MAX - (UINT64_C(1) << 20)};
+    static const uint64_t sizes[] = { UINT64_MAX, UINT64_MAX - PAGE_SIZE, UINT64_C(1) << 63,
+                                      UINT64_MAX - (UINT64_C(1) << 20) };
 
     (void)state;
     begin();
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
-        struct account_arguments arguments = {.kernel_bytes = sizes[i], .affinity = AFFINITY_ALL, .weight = WEIGHT_DEFAULT};
+        struct account_arguments arguments = { .kernel_bytes = sizes[i],
+                                               .affinity = AFFINITY_ALL,
+                                               .weight = WEIGHT_DEFAULT };
         memcpy(thread->page->argument, &arguments, sizeof(arguments));
         assert_int_equal(call(SYS_ACCOUNT_CREATE, FREE, ACCOUNT, 0, 0, 0, 0), CL_NO_MEMORY);
         arguments.kernel_bytes = PAGE_SIZE;
@@ -271,7 +277,9 @@ static void a_vcpu_run_that_is_refused_watches_nothing(void **state)
 
 static void accounts_and_slices_nest_only_so_deep(void **state)
 {
-    struct account_arguments arguments = {.kernel_bytes = UINT64_C(1) << 21, .affinity = AFFINITY_ALL, .weight = WEIGHT_DEFAULT};
+    struct account_arguments arguments = { .kernel_bytes = UINT64_C(1) << 21,
+                                           .affinity = AFFINITY_ALL,
+                                           .weight = WEIGHT_DEFAULT };
     uint64_t parent = ACCOUNT, slot;
 
     (void)state;
@@ -336,7 +344,8 @@ static void a_domain_that_is_stopped_during_a_switch_does_not_run(void **state)
 
 static bool may_use(uint32_t cpu, uint16_t port)
 {
-    return cpus[cpu].tss.iomap_base == offsetof(struct tss, iomap) && (cpus[cpu].tss.iomap[port / 8] >> port % 8 & 1) == 0;
+    return cpus[cpu].tss.iomap_base == offsetof(struct tss, iomap) &&
+           (cpus[cpu].tss.iomap[port / 8] >> port % 8 & 1) == 0;
 }
 
 static void ports_are_gone_before_any_cpu_returns_to_the_domain(void **state)
@@ -361,7 +370,7 @@ static void ports_are_gone_before_any_cpu_returns_to_the_domain(void **state)
 
 static void the_kernels_ports_are_granted_to_nobody(void **state)
 {
-    static const uint16_t kept[] = {0x20, 0x21, 0xa0, 0xa1, 0xcf8, 0xcfc, 0xcff};
+    static const uint16_t kept[] = { 0x20, 0x21, 0xa0, 0xa1, 0xcf8, 0xcfc, 0xcff };
 
     (void)state;
     begin();
@@ -380,8 +389,17 @@ static void the_kernels_ports_are_granted_to_nobody(void **state)
 
 static uint64_t random_word(void)
 {
-    static const uint64_t addresses[] = {PAGE_ONE, PAGE_TWO, 0x1000000, 0x1200000, 0x7000000, 0, UINT64_C(0x7fffffff0000),
-                                         UINT64_C(0xffff800000000000), 0xfee00000, 0x60, 0x3f8};
+    static const uint64_t addresses[] = { PAGE_ONE,
+                                          PAGE_TWO,
+                                          0x1000000,
+                                          0x1200000,
+                                          0x7000000,
+                                          0,
+                                          UINT64_C(0x7fffffff0000),
+                                          UINT64_C(0xffff800000000000),
+                                          0xfee00000,
+                                          0x60,
+                                          0x3f8 };
 
     switch (fake_random(12)) {
     case 0:
@@ -409,15 +427,18 @@ static void random_page(struct thread_page *page)
         page->argument[i] = random_word();
     switch (fake_random(4)) {
     case 0: { /* something that looks like an account's arguments */
-        struct account_arguments arguments = {.kernel_bytes = fake_random(1 << 19), .memory_bytes = fake_random(64) * PAGE_SIZE,
-                                              .affinity = AFFINITY_ALL, .weight = WEIGHT_DEFAULT};
+        struct account_arguments arguments = { .kernel_bytes = fake_random(1 << 19),
+                                               .memory_bytes = fake_random(64) * PAGE_SIZE,
+                                               .affinity = AFFINITY_ALL,
+                                               .weight = WEIGHT_DEFAULT };
         memcpy(page->argument, &arguments, sizeof(arguments));
         break;
     }
     case 1: { /* a thread's */
-        struct thread_arguments arguments = {.entry = 0x400000, .stack = 0x500000,
-                                             .page_address = 0x2000000 + fake_random(16) * PAGE_SIZE,
-                                             .cpu = (uint32_t)fake_random(4)};
+        struct thread_arguments arguments = { .entry = 0x400000,
+                                              .stack = 0x500000,
+                                              .page_address = 0x2000000 + fake_random(16) * PAGE_SIZE,
+                                              .cpu = (uint32_t)fake_random(4) };
         memcpy(page->argument, &arguments, sizeof(arguments));
         break;
     }
@@ -430,14 +451,15 @@ static void random_page(struct thread_page *page)
 
 static void random_guest(struct vcpu *vcpu, struct virt_exit *exit)
 {
-    *exit = (struct virt_exit){.kind = (enum virt_exit_kind)fake_random(VIRT_EXIT_INVALID_STATE + 1),
-                               .length = (uint8_t)fake_random(5),
-                               .vector = (uint8_t)fake_random(32),
-                               .next_rip = random_word()};
+    *exit = (struct virt_exit){ .kind = (enum virt_exit_kind)fake_random(VIRT_EXIT_INVALID_STATE + 1),
+                                .length = (uint8_t)fake_random(5),
+                                .vector = (uint8_t)fake_random(32),
+                                .next_rip = random_word() };
     if (exit->kind == VIRT_EXIT_MACHINE_CHECK)
         exit->kind = VIRT_EXIT_TRIPLE_FAULT;
     if (exit->kind == VIRT_EXIT_IO)
-        exit->io = (struct vcpu_exit_io){.port = (uint16_t)random_word(), .size_bytes = (uint8_t)(1u << fake_random(3))};
+        exit->io =
+            (struct vcpu_exit_io){ .port = (uint16_t)random_word(), .size_bytes = (uint8_t)(1u << fake_random(3)) };
     for (unsigned i = 0; i < GPR_COUNT; i++)
         vcpu->page->gpr[i] = random_word();
     if (fake_random(2) != 0)
@@ -469,7 +491,8 @@ static void random_pokes_at_vcpu_pages(struct thread *caller)
     struct object *found;
     unsigned rights;
 
-    if (cap_lookup_any(caller->domain, fake_random(24), 0, &found, &rights) != CL_OK || found->type != OBJECT_VCPU || found->dead)
+    if (cap_lookup_any(caller->domain, fake_random(24), 0, &found, &rights) != CL_OK || found->type != OBJECT_VCPU ||
+        found->dead)
         return;
     struct vcpu_page *page = ((struct vcpu *)found)->page;
     page->dirty = (uint32_t)random_word();
@@ -496,7 +519,8 @@ static void one_call(uint32_t cpu)
     random_pokes_at_vcpu_pages(caller);
     memset(&caller->page->breadcrumb, 0, sizeof(caller->page->breadcrumb));
     if (FAKE_PANICS(where = fake_syscall(cpu, number, a[0], a[1], a[2], a[3], a[4], a[5]))) {
-        print_error("call %lu(%lx, %lx, %lx, %lx, %lx, %lx): %s\n", number, a[0], a[1], a[2], a[3], a[4], a[5], fake_panic_text);
+        print_error("call %lu(%lx, %lx, %lx, %lx, %lx, %lx): %s\n", number, a[0], a[1], a[2], a[3], a[4], a[5],
+                    fake_panic_text);
         fail();
     }
     if (where == FAKE_POWERED_OFF) {
@@ -509,8 +533,8 @@ static void one_call(uint32_t cpu)
     if (status == CL_OK || status == CL_IN_PROGRESS || status == CL_TIMED_OUT)
         return;
     if (caller->page->breadcrumb.status != status || caller->page->breadcrumb.text[0] == '\0')
-        print_error("call %lu(%lx, %lx, %lx, %lx, %lx, %lx): %lu without a sentence\n", number, a[0], a[1], a[2], a[3], a[4],
-                    a[5], status);
+        print_error("call %lu(%lx, %lx, %lx, %lx, %lx, %lx): %lu without a sentence\n", number, a[0], a[1], a[2], a[3],
+                    a[4], a[5], status);
     assert_true(status < CL_STATUS_COUNT);
     assert_int_equal(caller->page->breadcrumb.status, status);
     assert_string_not_equal(caller->page->breadcrumb.text, "");
@@ -544,7 +568,8 @@ static void random_calls_neither_panic_nor_lose_anything(void **state)
         for (unsigned i = 0; i < 50; i++)
             fake_all_leave();
         if (pool_free_bytes() != pool || frames_free() != frames)
-            print_error("round %u lost %lu bytes of the pool, %lu frames\n", round, pool - pool_free_bytes(), frames - frames_free());
+            print_error("round %u lost %lu bytes of the pool, %lu frames\n", round, pool - pool_free_bytes(),
+                        frames - frames_free());
         assert_int_equal(pool_free_bytes(), pool);
         assert_int_equal(frames_free(), frames);
     }

@@ -2,7 +2,7 @@
 /* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
- * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/fake/fake_cap.c kernel/fake/fake_machine.c
+ * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_vcpu_exit.c: exits that the kernel serves itself, and what it leaves to the VMM. */
@@ -21,18 +21,18 @@ static struct notification *events;
 static struct vcpu_exit out;
 
 static const struct vm_cpuid_entry leaves[] = {
-    {.leaf = 0x0, .eax = 0xd, .ebx = 1, .ecx = 2, .edx = 3},
-    {.leaf = 0x1, .eax = 0x306c3, .ebx = 0xff001234, .ecx = 0xffffffff, .edx = 0xffffffff},
-    {.leaf = 0xb, .subleaf = 0, .flags = VM_CPUID_SUBLEAF, .eax = 1, .edx = 99},
-    {.leaf = 0xd, .subleaf = 0, .flags = VM_CPUID_SUBLEAF, .eax = 7, .ebx = 1},
-    {.leaf = 0xd, .subleaf = 1, .flags = VM_CPUID_SUBLEAF, .eax = 0, .ebx = 55},
-    {.leaf = 0x8000001e, .eax = 99},
+    { .leaf = 0x0, .eax = 0xd, .ebx = 1, .ecx = 2, .edx = 3 },
+    { .leaf = 0x1, .eax = 0x306c3, .ebx = 0xff001234, .ecx = 0xffffffff, .edx = 0xffffffff },
+    { .leaf = 0xb, .subleaf = 0, .flags = VM_CPUID_SUBLEAF, .eax = 1, .edx = 99 },
+    { .leaf = 0xd, .subleaf = 0, .flags = VM_CPUID_SUBLEAF, .eax = 7, .ebx = 1 },
+    { .leaf = 0xd, .subleaf = 1, .flags = VM_CPUID_SUBLEAF, .eax = 0, .ebx = 55 },
+    { .leaf = 0x8000001e, .eax = 99 },
 };
 static const struct vm_msr_entry msrs[] = {
-    {0x1a0, VM_MSR_FIXED, UINT64_C(0x1122334455667788)},
-    {0x2ff, VM_MSR_REFUSED, 1},
-    {0x4b564d00, VM_MSR_TO_VMM, 2},
-    {0xc0010015, VM_MSR_WRITE_IGNORED, 3},
+    { 0x1a0, VM_MSR_FIXED, UINT64_C(0x1122334455667788) },
+    { 0x2ff, VM_MSR_REFUSED, 1 },
+    { 0x4b564d00, VM_MSR_TO_VMM, 2 },
+    { 0xc0010015, VM_MSR_WRITE_IGNORED, 3 },
 };
 
 /* A VM with a vCPU of index 3; a thread of the domain on CPU 0 holds it. */
@@ -64,7 +64,7 @@ static int give_up(void **state)
 
 static enum vcpu_verdict take(enum virt_exit_kind kind, uint8_t length)
 {
-    struct virt_exit exit = {.kind = kind, .length = length};
+    struct virt_exit exit = { .kind = kind, .length = length };
 
     return vcpu_handle_exit(vcpu, &exit, &out);
 }
@@ -117,7 +117,7 @@ static void cpuid_gives_the_policys_words_and_clears_the_upper_halves(void **sta
 
 static void cpuid_of_a_leaf_that_is_not_there_is_zero(void **state)
 {
-    static const uint32_t absent[] = {2, 0x1f, 0x40000000, 0x80000000, 0xc0000000, UINT32_MAX};
+    static const uint32_t absent[] = { 2, 0x1f, 0x40000000, 0x80000000, 0xc0000000, UINT32_MAX };
 
     (void)state;
     begin();
@@ -227,7 +227,7 @@ static void an_msr_with_ignored_writes_takes_them_and_keeps_its_value(void **sta
 
 static void a_refused_and_an_unknown_msr_are_gp(void **state)
 {
-    static const uint32_t indices[] = {0x2ff, 0x1234, 0xc0010114, 0x3a, UINT32_MAX};
+    static const uint32_t indices[] = { 0x2ff, 0x1234, 0xc0010114, 0x3a, UINT32_MAX };
 
     (void)state;
     begin();
@@ -357,8 +357,9 @@ static void hypercalls_of_the_kernel_are_answered(void **state)
 
 static void other_hypercalls_go_to_the_vmm_with_their_number(void **state)
 {
-    static const uint64_t numbers[] = {0, 1, 5, CL_HYPERCALL_BASE - 1, CL_HYPERCALL_BASE + 2,
-                                       UINT64_C(1) << 32 | CL_HYPERCALL_NOP, UINT64_MAX};
+    static const uint64_t numbers[] = {
+        0, 1, 5, CL_HYPERCALL_BASE - 1, CL_HYPERCALL_BASE + 2, UINT64_C(1) << 32 | CL_HYPERCALL_NOP, UINT64_MAX
+    };
 
     (void)state;
     begin();
@@ -374,7 +375,9 @@ static void other_hypercalls_go_to_the_vmm_with_their_number(void **state)
 
 static enum vcpu_verdict io(uint16_t port, uint8_t size, uint8_t flags)
 {
-    struct virt_exit exit = {.kind = VIRT_EXIT_IO, .next_rip = RIP + 5, .io = {.port = port, .size_bytes = size, .flags = flags}};
+    struct virt_exit exit = { .kind = VIRT_EXIT_IO,
+                              .next_rip = RIP + 5,
+                              .io = { .port = port, .size_bytes = size, .flags = flags } };
 
     return vcpu_handle_exit(vcpu, &exit, &out);
 }
@@ -435,10 +438,15 @@ static void hlt_halts_behind_the_instruction(void **state)
 
 static void what_the_vmm_has_to_see_reaches_it_whole(void **state)
 {
-    struct virt_exit memory = {.kind = VIRT_EXIT_MEMORY, .memory = {.address = 0xfee00020, .flags = VCPU_MEMORY_WRITE}};
-    struct virt_exit decode = {.kind = VIRT_EXIT_DECODE, .intercept = VCPU_INTERCEPT_CR_WRITE, .detail = 4, .next_rip = 7};
-    struct virt_exit task = {.kind = VIRT_EXIT_TASK_SWITCH, .task = {.selector = 0x28, .source = 3}, .has_error_code = true,
-                             .error_code = 5};
+    struct virt_exit memory = { .kind = VIRT_EXIT_MEMORY,
+                                .memory = { .address = 0xfee00020, .flags = VCPU_MEMORY_WRITE } };
+    struct virt_exit decode = {
+        .kind = VIRT_EXIT_DECODE, .intercept = VCPU_INTERCEPT_CR_WRITE, .detail = 4, .next_rip = 7
+    };
+    struct virt_exit task = { .kind = VIRT_EXIT_TASK_SWITCH,
+                              .task = { .selector = 0x28, .source = 3 },
+                              .has_error_code = true,
+                              .error_code = 5 };
 
     (void)state;
     begin();
@@ -466,7 +474,7 @@ static void what_the_vmm_has_to_see_reaches_it_whole(void **state)
 
 static void a_caught_exception_is_the_guests(void **state)
 {
-    struct virt_exit exit = {.kind = VIRT_EXIT_EXCEPTION, .vector = VECTOR_AC, .has_error_code = true};
+    struct virt_exit exit = { .kind = VIRT_EXIT_EXCEPTION, .vector = VECTOR_AC, .has_error_code = true };
 
     (void)state;
     begin();
@@ -478,8 +486,8 @@ static void a_caught_exception_is_the_guests(void **state)
 
 static void windows_and_interrupts_only_go_round_the_loop(void **state)
 {
-    static const enum virt_exit_kind kinds[] = {VIRT_EXIT_INTERRUPT, VIRT_EXIT_NMI, VIRT_EXIT_INTERRUPT_WINDOW,
-                                                VIRT_EXIT_NMI_WINDOW, VIRT_EXIT_INIT};
+    static const enum virt_exit_kind kinds[] = { VIRT_EXIT_INTERRUPT, VIRT_EXIT_NMI, VIRT_EXIT_INTERRUPT_WINDOW,
+                                                 VIRT_EXIT_NMI_WINDOW, VIRT_EXIT_INIT };
 
     (void)state;
     begin();
@@ -498,7 +506,7 @@ static void a_machine_check_is_the_end(void **state)
 
 static void an_eoi_of_a_level_vector_is_told_to_the_vmm(void **state)
 {
-    struct vlapic_effect effect = {.bits = VLAPIC_EFFECT_EOI, .vector = 0x51};
+    struct vlapic_effect effect = { .bits = VLAPIC_EFFECT_EOI, .vector = 0x51 };
 
     (void)state;
     begin();

@@ -2,7 +2,7 @@
 /* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
- * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/fake/fake_cap.c kernel/fake/fake_machine.c
+ * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_vm_policy.c: the tables that decide what a guest may see: sorted, bounded, fixed once a vCPU exists. */
@@ -17,14 +17,14 @@ static void begin(void)
 
 static enum cl_status add_leaf(uint32_t leaf, uint32_t subleaf, uint32_t flags, uint32_t value)
 {
-    struct vm_cpuid_entry entry = {.leaf = leaf, .subleaf = subleaf, .flags = flags, .eax = value};
+    struct vm_cpuid_entry entry = { .leaf = leaf, .subleaf = subleaf, .flags = flags, .eax = value };
 
     return vm_policy_cpuid(vm, vm->cpuid_count, 1, &entry);
 }
 
 static enum cl_status add_msr(uint32_t index, uint32_t action)
 {
-    struct vm_msr_entry entry = {.index = index, .action = action, .value = index};
+    struct vm_msr_entry entry = { .index = index, .action = action, .value = index };
 
     return vm_policy_msr(vm, vm->msr_count, 1, &entry);
 }
@@ -33,7 +33,7 @@ static void an_empty_policy_has_nothing(void **state)
 {
     (void)state;
     begin();
-    static const uint32_t leaves[] = {0, 1, 0x40000000, 0x80000000, 0xc0000000, UINT32_MAX};
+    static const uint32_t leaves[] = { 0, 1, 0x40000000, 0x80000000, 0xc0000000, UINT32_MAX };
     for (unsigned i = 0; i < ARRAY_SIZE(leaves); i++)
         assert_null(vm_cpuid_find(vm, leaves[i], 0));
     assert_null(vm_msr_find(vm, 0));
@@ -69,7 +69,7 @@ static void a_subleaf_answers_for_itself_only(void **state)
 /* Against a plain search, with leaves that collide in every way. */
 static void every_leaf_is_found_wherever_it_stands(void **state)
 {
-    static const uint32_t bases[] = {0, 0x40000000, 0x40000100, 0x80000000, 0xc0000000};
+    static const uint32_t bases[] = { 0, 0x40000000, 0x40000100, 0x80000000, 0xc0000000 };
     static struct vm_cpuid_entry model[VM_CPUID_MAX];
 
     (void)state;
@@ -83,8 +83,9 @@ static void every_leaf_is_found_wherever_it_stands(void **state)
                 if (fake_random(3) != 0)
                     continue;
                 for (uint32_t subleaf = 0; subleaf < (by_subleaf ? subleaves : 1); subleaf++)
-                    model[count++] = (struct vm_cpuid_entry){.leaf = leaf, .subleaf = subleaf,
-                                                             .flags = by_subleaf ? VM_CPUID_SUBLEAF : 0, .ebx = count};
+                    model[count++] = (struct vm_cpuid_entry){
+                        .leaf = leaf, .subleaf = subleaf, .flags = by_subleaf ? VM_CPUID_SUBLEAF : 0, .ebx = count
+                    };
             }
         }
         if (count > 0)
