@@ -42,8 +42,9 @@ enum cl_status domain_create(struct account *account, const char *name, uint32_t
         status = space_map_kernel_page(&domain->space, account, info_page, INFO_PAGE_ADDRESS, PT_READ);
     }
     if (status != CL_OK) {
+        domain->slots_swept = domain->slot_count; /* nothing is in the table yet */
         enum cl_status destroyed = object_destroy(&domain->object);
-        (void)destroyed; /* CL_IN_PROGRESS: the account's destruction finishes it */
+        ASSERT(destroyed == CL_OK);
         return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a domain's tables");
     }
     *created = domain;

@@ -35,6 +35,12 @@ enum cl_status bus_add_memory(struct bus *bus, struct device *device, uint64_t f
     return space_add(&bus->memory, (struct bus_region){ first, first + length - 1, device, width });
 }
 
+/* Low bits tell ports apart, those of the page number devices in memory. */
+static inline unsigned recent_place(uint64_t address)
+{
+    return (unsigned)(address ^ address >> 12) % BUS_RECENT;
+}
+
 static __attribute__((noinline)) const struct bus_region *space_search(struct bus_space *space, uint64_t address)
 {
     const struct bus_region *base = space->region;
@@ -48,13 +54,13 @@ static __attribute__((noinline)) const struct bus_region *space_search(struct bu
     }
     if (count != 1 || base->first > address || address > base->last)
         return NULL;
-    __atomic_store_n(&space->recent, base, __ATOMIC_RELAXED);
+    __atomic_store_n(&space->recent[recent_place(address)], base, __ATOMIC_RELAXED);
     return base;
 }
 
 static inline const struct bus_region *space_find(struct bus_space *space, uint64_t address)
 {
-    const struct bus_region *recent = __atomic_load_n(&space->recent, __ATOMIC_RELAXED);
+    const struct bus_region *recent = __atomic_load_n(&space->recent[recent_place(address)], __ATOMIC_RELAXED);
 
     if (recent != NULL && recent->first <= address && address <= recent->last)
         return recent;

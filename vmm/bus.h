@@ -6,6 +6,7 @@
 #include "vmm/device.h"
 
 #define BUS_REGIONS_MAX 48
+#define BUS_RECENT 32 /* a power of two: enough that two devices in use rarely share a place */
 
 struct bus_region {
     uint64_t first;
@@ -15,10 +16,10 @@ struct bus_region {
 };
 
 struct bus_space {
-    const struct bus_region *recent; /* [a] that answered last; NULL at first. A hint: drivers poll one device at a time */
+    const struct bus_region *recent[BUS_RECENT]; /* [a] regions that answered, by bits of the address; NULL: not yet */
     unsigned count;
     struct bus_region region[BUS_REGIONS_MAX]; /* sorted by `first`, never overlapping */
-}; /* [a] = atomic; the rest is set before vCPUs run */
+};                                             /* [a] = atomic; the rest is set before vCPUs run */
 
 struct bus {
     struct bus_space ports;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# build.mk of tests/system/: system images of their own, in which a test program takes init's place.
+# build.mk of tests/system/: system images of their own, in which a test program takes init's place; and a kernel with a
+# hole in it.
 
 # $(call init-image,NAME): build/tests/system/NAME/disk.img of the sources in tests/system/NAME/
 define init-image
@@ -18,3 +19,14 @@ endef
 .PHONY: test-images
 $(eval $(call init-image,ring3))
 $(eval $(call init-image,crash))
+
+# A kernel with a hole in its walls, for test_walls.py: breach.c stands between everybody and memory_map().
+BREACH := build/tests/system/breach
+
+$(eval $(call COMPILE,$(BREACH),tests/system/breach,KERNEL))
+
+$(BREACH)/cloison.elf: $(KERNEL_OBJECTS) $(BREACH)/breach.o build/kernel/no-symbols.asm.o kernel/kernel.ld
+	@echo "  LD      $@"
+	@$(LD) $(KERNEL_LDFLAGS) --wrap=memory_map -T kernel/kernel.ld -o $@ $(filter %.o,$^)
+
+test-images: $(BREACH)/cloison.elf

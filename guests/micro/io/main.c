@@ -128,7 +128,7 @@ static void check_fault_inside(void)
     {
         STRING("rep insb", second - 3, 8);
         check_trap_error(VECTOR_PF, PF_PRESENT | PF_WRITE, "REP INSB into a read-only page");
-        CHECK_EQUAL(micro_trap.cr2, second, "CR2");
+        CHECK_DEPARTURE("string-cr2", micro_trap.cr2 == second, "CR2 is %#lx, expected %#lx", micro_trap.cr2, second);
         CHECK(rcx == 5 && rdi == second, "REP INSB stopped with RCX %lu, RDI + %ld", rcx, (int64_t)(rdi - second));
         CHECK_EQUAL(buffer[PAGE_SIZE - 1], 0xC3, "the last byte before the fault");
     }

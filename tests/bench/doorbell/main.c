@@ -111,7 +111,8 @@ static void build_vm(void)
     must(cl_vm_create(SLOT_VM, INIT_SLOT_ACCOUNT, SLOT_EVENTS, 0, "bench"), "vm_create");
     must(cl_memory_create(SLOT_RAM, INIT_SLOT_ACCOUNT, RAM_BYTES, MEMORY_LARGE), "memory_create");
     must(cl_memory_map(SLOT_RAM, INIT_SLOT_DOMAIN, 0, RAM_BYTES, RAM_ADDRESS, MAP_READ | MAP_WRITE), "memory_map");
-    must(cl_memory_map(SLOT_RAM, SLOT_VM, 0, RAM_BYTES, 0, MAP_READ | MAP_WRITE | MAP_EXECUTE), "memory_map into the VM");
+    must(cl_memory_map(SLOT_RAM, SLOT_VM, 0, RAM_BYTES, 0, MAP_READ | MAP_WRITE | MAP_EXECUTE),
+         "memory_map into the VM");
     must(cl_vcpu_create(SLOT_VCPU, SLOT_VM, INIT_SLOT_ACCOUNT, 0, PAGE_ADDRESS), "vcpu_create");
     must(cl_vm_doorbell(SLOT_VM, PORT_NOBODY, WIDTH, SLOT_NOBODY, 0, true), "vm_doorbell");
     must(cl_vm_doorbell(SLOT_VM, PORT_WAKE, WIDTH, SLOT_WAKE, 0, true), "vm_doorbell");
