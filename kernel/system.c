@@ -152,24 +152,25 @@ static void switch_to(struct cpu *cpu, struct thread *thread)
     reset_segments(cpu, thread->fs_base);
 }
 
+/* Whether a thread may run is looked at after it has become `current`: whoever stops it looks there after he has said so, so
+ * that one of the two sees the other. */
 void schedule(struct cpu *cpu)
 {
-    uint64_t event;
-    struct thread *next = NULL;
-
     for (;;) {
+        uint64_t event;
         struct sched_thread *picked = sched_pick(cpu->index, x86_rdtsc(), &event);
-        next = picked != NULL ? container_of(picked, struct thread, sched) : NULL;
-        if (next == NULL || (!next->stop && !next->domain->stopped))
-            break;
+        struct thread *next = picked != NULL ? container_of(picked, struct thread, sched) : NULL;
+        if (next != cpu->current)
+            switch_to(cpu, next);
+        else
+            sched_switched(cpu->index);
+        if (next == NULL || (!__atomic_load_n(&next->stop, __ATOMIC_SEQ_CST) &&
+                             !__atomic_load_n(&next->domain->stopped, __ATOMIC_SEQ_CST)))
+            return;
         lock_acquire(&next->lock);
         sched_block(&next->sched, x86_rdtsc());
         lock_release(&next->lock);
     }
-    if (next != cpu->current)
-        switch_to(cpu, next);
-    else
-        sched_switched(cpu->index);
 }
 
 /* Set the local APIC timer to whatever comes first. */

@@ -29,7 +29,7 @@ struct bus {
     void *log_context;
 };
 
-/* Add [first, first + length). Only while the machine is built. CL_OCCUPIED: overlaps a region; CL_LIMIT: table full. */
+/* Add [first, first + length). While the machine is built. CL_OCCUPIED: overlaps a region; CL_LIMIT: table full. */
 enum cl_status bus_add_ports(struct bus *bus, struct device *device, uint16_t first, unsigned length,
                              unsigned width) CL_MUST_CHECK;
 enum cl_status bus_add_memory(struct bus *bus, struct device *device, uint64_t first, uint64_t length,

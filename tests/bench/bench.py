@@ -40,10 +40,10 @@ FAST = ("cpuid", "hypercall", "doorbell")
 # FACTS: the same emulator, Linux 6.1 KVM with kvmtool, and Xen 4.17 with a PVH or HVM guest.
 PEERS = {"cpuid": (3193, 6145), "hypercall": (3437, 6176), "doorbell": (1691, None), "port_io_vmm": (3908, 1171),
          "mmio_vmm": (5760, 17681), "rdmsr": (3130, 6422)}
-PEERS_NOTE = ("KVM and Xen decode the instruction to find its length where the CPU does not save the next RIP, as here; "
-              "Cloison does not for CPUID and VMMCALL.")
+PEERS_NOTE = ("KVM and Xen decode the instruction to find its length where the CPU does not save the next RIP, as "
+              "here; Cloison does not for CPUID and VMMCALL.")
 
-# Rows that the micro-guest measures: name in the table → name there, and the function of measure.asm in which it happens.
+# Rows that the micro-guest measures: name in the table → name there, and the function of measure.asm that does it.
 EXITS = {"cpuid": ("cpuid", "measure_cpuid"), "hypercall": ("hypercall", "measure_vmmcall"),
          "port_io_vmm": ("port_io_vmm", "measure_in"), "mmio_vmm": ("mmio_vmm", "measure_mmio_read"),
          "port_absent": ("port_absent", None), "rdmsr": ("rdmsr_apic_base", "measure_rdmsr"),
@@ -118,11 +118,12 @@ def collect(machine, workshop):
 
 
 def agree(name, measured, path, less=0):
-    """`measured` TSC ticks and the instructions of `path` but `less` are the same. The emulator does not count as executed
-    an instruction of the guest that it intercepts: one for each VM entry after it."""
+    """`measured` TSC ticks and the instructions of `path` but `less` are the same. The emulator does not count as
+    executed an instruction of the guest that it intercepts: one for each VM entry after it."""
     entries, traced = path.expensive()["vm_entries"], path.length - less
     if not 0 <= traced - measured <= entries:
-        raise BenchError(f"{name}: the guest measured {measured}, the trace has {traced} instructions, {entries} VM entries")
+        raise BenchError(f"{name}: the guest measured {measured}, the trace has {traced} instructions and {entries} "
+                         "VM entries")
 
 
 def measured_stretch(guest, function):
@@ -216,20 +217,21 @@ def print_table(rows, first, handover, scrubbed):
     """For people."""
     kinds = list(traces.EXPENSIVE)
     heads = ["entry", "vmld/sv", "msr", "cr", "xsave", "tlb", "lock", "ipi", "syscall"]
-    print(f"{'instructions':<18} {'Cloison':>10} {'bar':>10} {'KVM':>6} {'Xen':>6}  " + " ".join(f"{h:>7}" for h in heads))
+    print(f"{'instructions':<18} {'Cloison':>10} {'bar':>10} {'KVM':>6} {'Xen':>6}  " +
+          " ".join(f"{head:>7}" for head in heads))
     for row in rows:
         peers = [f"{row[peer]:,}" if row[peer] else "-" for peer in ("kvm", "xen")]
         bar = f"{row['bar']:,}" if row["bar"] else "-"
         counts = " ".join(f"{row['expensive'].get(kind, '-'):>7}" for kind in kinds)
         print(f"{row['name']:<18} {row['instructions']:>10,} {bar:>10} {peers[0]:>6} {peers[1]:>6}  {counts}")
-    print(f"\nhandover_to_guest: {handover:,} instructions from hand-over to the second VM's first, of which {scrubbed:,} "
-          f"scrub 8 bytes each; the first VM's came after {first:,}.")
+    print(f"\nhandover_to_guest: {handover:,} instructions from hand-over to the second VM's first, of which "
+          f"{scrubbed:,} scrub 8 bytes each; the first VM's came after {first:,}.")
     print(PEERS_NOTE)
 
 
 def main():
     """Measure, tell, judge."""
-    parser = argparse.ArgumentParser(prog="bench", description="Instructions and expensive operations of the fast paths.")
+    parser = argparse.ArgumentParser(prog="bench", description="Instructions and expensive operations of fast paths.")
     parser.add_argument("--profile", metavar="NAME", help="print where the instructions of this row go, nothing else")
     parser.add_argument("--listing", action="store_true", help="with --profile: print every instruction")
     arguments = parser.parse_args()
@@ -243,7 +245,8 @@ def main():
                 print(f"{count:>6}  {name}")
             if arguments.listing:
                 for address in path.addresses:
-                    print(f"{address:x} {path.code.function(address)}: {path.code.instructions.get(address, '(guest)')}")
+                    text = path.code.instructions.get(address, "(guest)")
+                    print(f"{address:x} {path.code.function(address)}: {text}")
             return 0
         paths = {**run_exits(workshop), **run_doorbells(workshop)}
         first, handover, scrubbed = run_handover(workshop)
@@ -256,7 +259,8 @@ def main():
         rows.append({"name": name, "machine": MACHINE, "instructions": instructions,
                      "expensive": path.expensive() if path else {}, "bar": BARS.get(name), "kvm": kvm, "xen": xen})
         if name == "handover_to_guest":
-            rows[-1].update(instructions_with_scrubbing=handover, first_vm_with_scrubbing=first, scrubbed_quadwords=scrubbed)
+            rows[-1].update(instructions_with_scrubbing=handover, first_vm_with_scrubbing=first,
+                            scrubbed_quadwords=scrubbed)
     with open(os.path.join(BUILD, "bench.json"), "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=2)
         file.write("\n")

@@ -2,8 +2,8 @@
 /* main.c: what a doorbell costs, with nobody and with a thread waiting for its bit.
  *
  * This program takes init's place and drives a vCPU by hand. Its guest is two loops of real-mode code, each around one
- * OUT; a third, empty one tells what the loop itself costs. Prints `bench: NAME N` for the TSC ticks of one turn without
- * those of the empty loop, then turns for ever, for counting from outside (`bench: cycling`).
+ * OUT; a third, empty one tells what the loop itself costs. Prints `bench: NAME N` for the TSC ticks of one turn
+ * without those of the empty loop, then turns for ever, for counting from outside (`bench: cycling`).
  */
 #include <pthread.h>
 #include <stdio.h>

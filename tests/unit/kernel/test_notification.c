@@ -261,7 +261,7 @@ static void two_cpus_that_wake_each_other_lose_no_wake_up(void **state)
     assert_int_equal(pthread_create(&one, NULL, player_one, NULL), 0);
     assert_int_equal(pthread_create(&two, NULL, player_two, NULL), 0);
     clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += 60;
+    deadline.tv_sec += 30;
     failed_to_wake = pthread_timedjoin_np(one, NULL, &deadline) != 0 || pthread_timedjoin_np(two, NULL, &deadline) != 0;
     if (failed_to_wake) {
         print_error("a wake-up was lost after %lu of %u\n", collected, 2 * ROUNDS);

@@ -515,6 +515,40 @@ static void an_eoi_of_a_level_vector_is_told_to_the_vmm(void **state)
     assert_int_equal(events->pending, 1 << 7);
 }
 
+/* A guest that only computes; after some entries an interrupt that is the host's ends the stay. */
+static void compute(struct vcpu *running, struct virt_exit *exit)
+{
+    (void)running;
+    if (fake->entries == 4)
+        *exit = (struct virt_exit){ .kind = VIRT_EXIT_MEMORY };
+    else
+        *exit = (struct virt_exit){ .kind = VIRT_EXIT_CPUID, .length = 2 };
+}
+
+/* A periodic timer is armed anew when it is served; a guest that leaves no more would miss its next tick. */
+static void a_guest_is_not_entered_before_its_next_tick_is_programmed(void **state)
+{
+    (void)state;
+    begin();
+    write_msr(MSR_TSC, 1000);
+    vcpu->lapic.apic_base |= VLAPIC_BASE_X2APIC;
+    write_msr(0x80f, 0x1ff);         /* software enable */
+    write_msr(0x83e, 0xb);           /* divide by 1 */
+    write_msr(0x832, 1u << 17 | 50); /* LVT timer: periodic, vector 50 */
+    write_msr(0x838, 50000);         /* initial count */
+    vcpu->activity = VCPU_RUNNING;
+    vcpu_release(vcpu);
+    assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
+    fake->entries = 0;
+    fake_guest = compute;
+    fake_tsc += 50000; /* the first tick is due */
+    cpus[0].attention |= ATTENTION_TIMER;
+    assert_int_equal(fake_cpu_leave(0), FAKE_RING3);
+    assert_int_equal(fake->event[0].vector, 50);
+    assert_int_equal(fake_blind_entries, 0);
+    assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +578,7 @@ int main(void)
         TEST(windows_and_interrupts_only_go_round_the_loop),
         TEST(a_machine_check_is_the_end),
         TEST(an_eoi_of_a_level_vector_is_told_to_the_vmm),
+        TEST(a_guest_is_not_entered_before_its_next_tick_is_programmed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
