@@ -93,7 +93,7 @@ void lapic_calibrate(void)
     write(REGISTER_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
     write(REGISTER_INITIAL_COUNT, start);
     begin = x86_rdtsc();
-    while (x86_rdtsc() - begin < tsc_hz / 100)
+    while (x86_rdtsc() - begin < tsc_hz / 1000)
         ;
     ticks = start - read(REGISTER_CURRENT_COUNT);
     timer_hz = ticks * tsc_hz / (x86_rdtsc() - begin);

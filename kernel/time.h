@@ -8,7 +8,7 @@
 extern uint64_t tsc_hz;
 
 /* Measure the TSC against the ACPI PM timer at `pm_timer_port`, or the 8254 when there is none. CPUID 15h and 16h are
- * not believed: emulators tell stories there. Boot CPU, interrupts off; takes about 20 ms. */
+ * not believed: emulators tell stories there. Boot CPU, interrupts off; takes about 10 ms. */
 void time_calibrate(uint16_t pm_timer_port);
 
 uint64_t time_from_ns(uint64_t ns);

@@ -507,7 +507,7 @@ class Walls:
             if after.frame < before.end:
                 self._fault(f"frame {after.frame:x} belongs to {self.describe(before.memory)} and "
                             f"{self.describe(after.memory)}")
-        free = self._free_frames(allocator)
+        free = self.free_frames()
         ours = {"the kernel's pool": (kernel.pool_base, kernel.pool_end),
                 "the kernel image": (self.snapshot.kernel_base, kernel.image_end)}
         given = [(entry.base, entry.base + entry.size_bytes) for entry in kernel.boot.memory[:kernel.boot.memory_count]
@@ -530,8 +530,9 @@ class Walls:
             self._fault(f"{allocator.total - allocator.free} frames are taken, memory objects have {taken}: "
                         "some are lost, or some object was not found")
 
-    def _free_frames(self, allocator):
+    def free_frames(self):
         """Bit n: frame n is free. A region's bits fill one page of the pool (kernel/frames.c)."""
+        allocator = self.kernel.variable("frames")
         free, step = 0, self.snapshot.kernel.named["struct region"]["size"]
         for index in range(allocator.region_count):
             region = self.snapshot.kernel.at("struct region", allocator.regions.address_ + index * step, self.kernel.read)

@@ -632,7 +632,7 @@ static void sensible(const struct domain *caller, struct thread_page *page, uint
         break;
     case SYS_VCPU_STATE_GET:
     case SYS_VCPU_STATE_SET:
-        a[1] = fake_random(2) != 0 ? 1 + fake_random(VCPU_GROUP_ALL) : VCPU_STATE_XSAVE << fake_random(2);
+        a[1] = fake_random(2) != 0 ? 1 + fake_random(VCPU_GROUP_ALL) : (uint64_t)VCPU_STATE_XSAVE << fake_random(2);
         a[2] = fake_random(4);
         break;
     case SYS_TRACE_MAP:
@@ -681,7 +681,7 @@ static void one_call(uint32_t cpu)
     if (where != FAKE_RING3 || cpus[cpu].current != caller)
         return;
     uint64_t status = caller->registers.rax;
-    succeeded[number] += status == CL_OK;
+    succeeded[number] += status == CL_OK || status == CL_IN_PROGRESS;
     if (status == CL_OK || status == CL_IN_PROGRESS || status == CL_TIMED_OUT)
         return;
     if (caller->page->breadcrumb.status != status || caller->page->breadcrumb.text[0] == '\0')
@@ -731,10 +731,8 @@ static void random_calls_neither_panic_nor_lose_anything(void **state)
         assert_int_equal(frames_free(), frames);
     }
     /* the dice are loaded well enough: every call has come about (the end of the machine and of the caller apart) */
-    for (unsigned number = 0; number < SYS_COUNT; number++) {
-        if (succeeded[number] == 0 && number != SYS_SYSTEM_CONTROL && number != SYS_THREAD_EXIT)
-            print_error("call %u never succeeded\n", number);
-    }
+    for (unsigned number = 0; number < SYS_COUNT; number++)
+        assert_true(succeeded[number] != 0 || number == SYS_SYSTEM_CONTROL || number == SYS_THREAD_EXIT);
 }
 
 int main(void)
