@@ -263,7 +263,7 @@ static enum cl_status finish_block(struct program *program, const char *argument
     return cl_memory_map(slot, program->domain, 0, sizeof(*block), PROGRAM_START_BLOCK_ADDRESS, MAP_READ);
 }
 
-enum cl_status program_start(struct program *program, const char *argument)
+enum cl_status program_prepare(struct program *program, const char *argument)
 {
     const struct thread_arguments arguments = {
         .entry = program->entry,
@@ -274,7 +274,12 @@ enum cl_status program_start(struct program *program, const char *argument)
 
     TRY(finish_block(program, argument));
     TRY(program_own_slot(program, &program->thread));
-    TRY(cl_thread_create(program->thread, program->domain, program->account, &arguments));
+    return cl_thread_create(program->thread, program->domain, program->account, &arguments);
+}
+
+enum cl_status program_start(struct program *program, const char *argument)
+{
+    TRY(program_prepare(program, argument));
     return cl_thread_start(program->thread);
 }
 

@@ -84,6 +84,9 @@ CL_MUST_CHECK enum cl_status program_setup(struct program *program, const void *
 /* Start it. `argument`: text for its start block, or NULL. */
 CL_MUST_CHECK enum cl_status program_start(struct program *program, const char *argument);
 
+/* The same without its first step: cl_thread_start(program->thread) lets it begin. */
+CL_MUST_CHECK enum cl_status program_prepare(struct program *program, const char *argument);
+
 /* True if it runs no more: it ended or faulted. */
 bool program_has_ended(const struct program *program);
 

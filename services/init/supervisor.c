@@ -384,13 +384,28 @@ bool supervisor_arm(void)
     return busy;
 }
 
+static void tell_refusal(struct vm *vm, enum cl_status status, char text[OPERATOR_TEXT_MAX])
+{
+    snprintf(text, OPERATOR_TEXT_MAX, "%s cannot be started: %.120s", vm->config->name,
+             status == CL_STOPPED ? "the machine is shutting down" : vm->last);
+}
+
+/* All are prepared before the first one runs. */
 void supervisor_autostart(void)
 {
+    enum cl_status status[CONFIG_VMS_MAX];
     char text[OPERATOR_TEXT_MAX];
 
+    for (uint32_t i = 0; i < config.vm_count; i++)
+        status[i] = vms[i].config->autostart ? vm_prepare(&vms[i]) : CL_OK;
     for (uint32_t i = 0; i < config.vm_count; i++) {
-        if (vms[i].config->autostart && supervisor_start_vm(&vms[i], text) != CL_OK) {
+        if (!vms[i].config->autostart)
+            continue;
+        if (status[i] == CL_OK)
+            status[i] = vm_go(&vms[i]);
+        if (status[i] != CL_OK) {
             vms[i].outcome = VM_OUTCOME_BAD;
+            tell_refusal(&vms[i], status[i], text);
             supervisor_tell("%s", text);
         }
     }
@@ -408,8 +423,7 @@ enum cl_status supervisor_start_vm(struct vm *vm, char text[OPERATOR_TEXT_MAX])
     } else if (status == CL_OCCUPIED) {
         snprintf(text, OPERATOR_TEXT_MAX, "%s is not off", vm->config->name);
     } else {
-        snprintf(text, OPERATOR_TEXT_MAX, "%s cannot be started: %.120s", vm->config->name,
-                 status == CL_STOPPED ? "the machine is shutting down" : vm->last);
+        tell_refusal(vm, status, text);
     }
     return status;
 }

@@ -44,7 +44,7 @@ static enum cl_status give_control(struct vm *vm)
                            &vm->control);
 }
 
-static enum cl_status start(struct vm *vm)
+static enum cl_status prepare(struct vm *vm)
 {
     char *argument = NULL;
     enum cl_status status;
@@ -57,12 +57,12 @@ static enum cl_status start(struct vm *vm)
     TRY(services_give_switch(vm));
     TRY(vm_setup_argument(vm, &argument));
     services_attach(vm);
-    status = program_start(&vm->vmm, argument);
+    status = program_prepare(&vm->vmm, argument);
     free(argument);
     return status;
 }
 
-enum cl_status vm_start(struct vm *vm)
+enum cl_status vm_prepare(struct vm *vm)
 {
     enum cl_status status;
 
@@ -79,13 +79,30 @@ enum cl_status vm_start(struct vm *vm)
     vm->state = OPERATOR_STATE_STARTING;
     vm->started_ns = cl_monotonic_ns();
     vm->shutdown_deadline_ns = 0;
-    status = start(vm);
+    status = prepare(vm);
     if (status != CL_OK) {
         if (vm->last[0] == '\0')
             snprintf(vm->last, sizeof(vm->last), "%s", cl_refusal(status));
         vm_release(vm);
     }
     return status;
+}
+
+enum cl_status vm_go(struct vm *vm)
+{
+    enum cl_status status = cl_thread_start(vm->vmm.thread);
+
+    if (status != CL_OK) {
+        snprintf(vm->last, sizeof(vm->last), "%s", cl_refusal(status));
+        vm_release(vm);
+    }
+    return status;
+}
+
+enum cl_status vm_start(struct vm *vm)
+{
+    TRY(vm_prepare(vm));
+    return vm_go(vm);
 }
 
 static void release_slot(uint32_t *slot)

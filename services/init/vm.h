@@ -44,6 +44,11 @@ void vms_begin(void);
  * what failed. */
 CL_MUST_CHECK enum cl_status vm_start(struct vm *vm);
 
+/* Its two halves: everything but the VMM's first instruction, and that. With several VMs to start, all are prepared
+ * before the first one takes the CPU away. */
+CL_MUST_CHECK enum cl_status vm_prepare(struct vm *vm);
+CL_MUST_CHECK enum cl_status vm_go(struct vm *vm);
+
 /* Take everything away, whatever runs. `state` becomes OFF. */
 void vm_release(struct vm *vm);
 
