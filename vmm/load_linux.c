@@ -83,7 +83,7 @@ static enum cl_status place_kernel(struct load_request *r, uint64_t code_bytes, 
         return load_refuse(r, "Linux: preferred address %#llx", (unsigned long long)preferred);
     if (guest_memory_at(r->memory, preferred, room) == NULL) {
         (void)!load_refuse(r, "Linux: the kernel needs RAM from %llu to %llu MiB, the VM has %llu MiB",
-                           (unsigned long long)(preferred / MIB), (unsigned long long)((preferred + room) / MIB + 1),
+                           (unsigned long long)(preferred / MIB), (unsigned long long)(preferred + room) / MIB + 1,
                            (unsigned long long)(r->memory->low_bytes / MIB));
         return CL_NO_MEMORY;
     }
@@ -102,7 +102,7 @@ static enum cl_status load_initrd(struct load_request *r, uint8_t *params, uint6
         top = limit;
     if (r->module_bytes > top || (at = (top - r->module_bytes) & ~(PAGE - 1)) < kernel_end) {
         (void)!load_refuse(r, "Linux: an initrd of %llu MiB does not fit between the kernel and %llu MiB",
-                           (unsigned long long)(r->module_bytes / MIB + 1), (unsigned long long)(top / MIB));
+                           (unsigned long long)r->module_bytes / MIB + 1, (unsigned long long)(top / MIB));
         return CL_NO_MEMORY;
     }
     TRY(guest_memory_write(r->memory, at, r->module, r->module_bytes));

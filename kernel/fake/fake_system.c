@@ -17,4 +17,4 @@
 
 #include "kernel/fake/instructions.h"
 
-#include "kernel/system.c"
+#include "kernel/system.c" /* NOLINT(bugprone-suspicious-include): the real code, with instructions that are calls */

@@ -114,22 +114,6 @@ static bool take_block(void)
     return true;
 }
 
-static bool take_run(void)
-{
-    bool below = fake_random(3) == 0;
-    uint64_t count = 1 + fake_random(fake_random(2) == 0 ? 20 : 1200);
-    uint64_t alignment = UINT64_C(1) << fake_random(10);
-    struct hpa frame;
-
-    if (frames_take_run(count, alignment * PAGE_SIZE, below, &frame) != CL_OK) {
-        assert_false(model_has(count, alignment, below));
-        return false;
-    }
-    assert_true(is_aligned(frame.value, alignment * PAGE_SIZE));
-    model_take(frame, count, TAKEN_SMALL, below);
-    return true;
-}
-
 /* Give something near a random place back, in the size in which it was taken. */
 static void give_random(void)
 {
@@ -164,9 +148,7 @@ static void random_takes_and_gives_agree_with_the_model(void **state)
         for (unsigned step = 0; step < 12000; step++) {
             uint64_t dice = fake_random(1000);
 
-            if (dice < 5)
-                (void)take_run();
-            else if (dice < (step / 3000 % 2 == 0 ? 750u : 200u))
+            if (dice < (step / 3000 % 2 == 0 ? 750u : 200u))
                 (void)take_block();
             else
                 give_random();
@@ -245,8 +227,9 @@ static void memory_below_4_gib_is_spared_until_there_is_no_other(void **state)
     assert_int_equal(frames_take(PAGE_SHIFT, true, &frame), CL_NO_MEMORY);
     assert_non_null(strstr(fake_refusal, "below 4 GiB"));
     frames_give(frame, LARGE_SHIFT);
-    assert_int_equal(frames_take_run(2 * BLOCK, PAGE_SIZE, false, &frame), CL_NO_MEMORY);
-    assert_int_equal(frames_take_run(BLOCK, LARGE_SIZE, true, &frame), CL_OK);
+    assert_int_equal(frames_take(LARGE_SHIFT, false, &frame), CL_OK);
+    assert_int_equal(frame.value, 5 * GIB + LARGE_SIZE);
+    assert_int_equal(frames_take(LARGE_SHIFT, false, &frame), CL_OK);
     assert_int_equal(frame.value, GIB);
     fake_pool_destroy();
 }
@@ -266,7 +249,7 @@ static void the_books_of_24_gib_take_less_than_a_mebibyte_and_a_half(void **stat
     for (uint64_t i = 0; i < 21 * 512; i++)
         assert_int_equal(frames_take(LARGE_SHIFT, false, &frame), CL_OK);
     assert_int_equal(frame.value, 25 * GIB - LARGE_SIZE);
-    assert_int_equal(frames_take_run(3 * GIB / PAGE_SIZE - BLOCK, LARGE_SIZE, true, &frame), CL_OK);
+    assert_int_equal(frames_take(LARGE_SHIFT, true, &frame), CL_OK);
     assert_int_equal(frame.value, LARGE_SIZE);
     fake_pool_destroy();
 }

@@ -82,10 +82,12 @@ static void every_leaf_is_found_wherever_it_stands(void **state)
                 bool by_subleaf = fake_random(2) != 0;
                 if (fake_random(3) != 0)
                     continue;
-                for (uint32_t subleaf = 0; subleaf < (by_subleaf ? subleaves : 1); subleaf++)
-                    model[count++] = (struct vm_cpuid_entry){
+                for (uint32_t subleaf = 0; subleaf < (by_subleaf ? subleaves : 1); subleaf++) {
+                    model[count] = (struct vm_cpuid_entry){
                         .leaf = leaf, .subleaf = subleaf, .flags = by_subleaf ? VM_CPUID_SUBLEAF : 0, .ebx = count
                     };
+                    count++;
+                }
             }
         }
         if (count > 0)

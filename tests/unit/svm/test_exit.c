@@ -309,6 +309,81 @@ static void a_guest_that_steps_over_its_iret_gets_its_own_trap(void **state)
     assert_true(f->vmcb->save.dr6 & DR6_BS);
 }
 
+/* A physical interrupt ends the slice between STI and the next instruction. */
+static void interrupt_in_shadow(struct fixture *f, struct virt_exit *exit)
+{
+    svm_host.loses_shadow = true;
+    f->page->rflags = RFLAGS_FIXED | RFLAGS_IF;
+    begin(f);
+    f->vmcb->save.rip = 0x5000;
+    f->vmcb->control.interrupt_state = INTERRUPT_SHADOW;
+    end(f, VMEXIT_INTR, 0, 0, exit);
+    assert_int_equal(exit->kind, VIRT_EXIT_INTERRUPT);
+    f->vmcb->control.interrupt_state = 0; /* as the next exit would say where the shadow is lost */
+}
+
+static void a_shadow_that_an_entry_would_lose_is_stepped_over(void **state)
+{
+    struct fixture *f = *state;
+    struct virt_exit exit;
+
+    interrupt_in_shadow(f, &exit);
+    assert_false(f->page->rflags & RFLAGS_TF);
+    assert_false(svm_vcpu_interruptible(&f->vcpu, false));
+    svm_vcpu_window(&f->vcpu, true, false);
+    assert_int_equal(f->vmcb->control.v_pending, 0);
+    begin(f);
+    assert_true(f->vmcb->save.rflags & RFLAGS_TF);
+    end(f, VMEXIT_INTR, 0, 0, &exit); /* another one before the instruction */
+    assert_false(svm_vcpu_interruptible(&f->vcpu, false));
+
+    begin(f);
+    f->vmcb->save.rip = 0x5001;
+    f->vmcb->save.dr6 |= DR6_BS;
+    end(f, VMEXIT_EXCEPTION + VECTOR_DB, 0, 0, &exit);
+    assert_int_equal(exit.kind, VIRT_EXIT_NMI_WINDOW);
+    assert_int_equal(f->page->rflags, RFLAGS_FIXED | RFLAGS_IF);
+    assert_false(f->vmcb->save.dr6 & DR6_BS);
+    assert_int_equal(f->vmcb->control.v_pending, V_IRQ);
+    assert_true(svm_vcpu_interruptible(&f->vcpu, false));
+}
+
+static void hlt_and_pushf_in_a_stepped_shadow_end_the_step(void **state)
+{
+    struct fixture *f = *state;
+    struct virt_exit exit;
+
+    interrupt_in_shadow(f, &exit);
+    begin(f);
+    end(f, VMEXIT_HLT, 0, 0, &exit);
+    assert_int_equal(exit.kind, VIRT_EXIT_HLT);
+    assert_int_equal(f->page->rflags, RFLAGS_FIXED | RFLAGS_IF);
+    assert_true(svm_vcpu_interruptible(&f->vcpu, false));
+    assert_int_equal(f->vmcb->control.intercept_exceptions, SVM_EXCEPTIONS);
+
+    interrupt_in_shadow(f, &exit);
+    assert_true(f->vmcb->control.intercept_1 & INTERCEPT_PUSHF);
+    begin(f);
+    end(f, VMEXIT_PUSHF, 0, 0, &exit);
+    assert_int_equal(exit.kind, VIRT_EXIT_NMI_WINDOW);
+    assert_int_equal(f->page->rflags, RFLAGS_FIXED | RFLAGS_IF);
+    assert_false(f->vmcb->control.intercept_1 & INTERCEPT_PUSHF);
+}
+
+static void a_processor_that_keeps_the_shadow_is_not_stepped(void **state)
+{
+    struct fixture *f = *state;
+    struct virt_exit exit;
+
+    interrupt_in_shadow(f, &exit);
+    svm_step_end(f->svm);
+    svm_host.loses_shadow = false;
+    f->vmcb->control.interrupt_state = INTERRUPT_SHADOW;
+    begin(f);
+    end(f, VMEXIT_INTR, 0, 0, &exit);
+    assert_int_equal(f->svm->special & SPECIAL_STEP, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +398,9 @@ int main(void)
         SVM_TEST(nmis_are_blocked_until_iret_is_done_and_the_step_is_hidden),
         SVM_TEST(an_iret_that_faults_ends_the_blocking_and_the_guest_gets_its_fault),
         SVM_TEST(a_guest_that_steps_over_its_iret_gets_its_own_trap),
+        SVM_TEST(a_shadow_that_an_entry_would_lose_is_stepped_over),
+        SVM_TEST(hlt_and_pushf_in_a_stepped_shadow_end_the_step),
+        SVM_TEST(a_processor_that_keeps_the_shadow_is_not_stepped),
     };
 
     return cmocka_run_group_tests_name("svm exit", tests, NULL, NULL);

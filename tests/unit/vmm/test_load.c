@@ -232,7 +232,8 @@ static uint8_t *bzimage(void)
     k[0x1FE] = 0x55;
     k[0x1FF] = 0xAA;
     k[0x201] = 0x6A;
-    memcpy(k + 0x202, "HdrS", 4);
+    static const uint8_t magic[] = { 'H', 'd', 'r', 'S' };
+    memcpy(k + 0x202, magic, sizeof(magic));
     k[0x206] = 0x0F;
     k[0x207] = 0x02;
     k[0x211] = 1;
