@@ -128,7 +128,7 @@ build/config.path build/members.list: ;
 
 # ----------------------------------------------------------------------------------------------------------- verbs
 
-.PHONY: help setup all test-programs image run test unit system bench lint format loc soak clean distclean
+.PHONY: help setup all test-programs image run test unit system bench soak fuzz mutate lint format loc clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value]"
@@ -161,6 +161,11 @@ bench: $(IMAGE) ## instructions and expensive operations of the paths that matte
 
 soak: $(IMAGE) ## boot 20 times in a row, with 1 and with 4 CPUs
 	@CLOISON_BOOTS=20 tools/test system tests/system/test_boot.py
+
+fuzz: ## run each fuzzer for FUZZ_SECONDS; what it finds stays in build/tests/fuzz/
+
+mutate: $(UNIT_TESTS) ## remove each flush and kick in turn: a named unit test has to fail
+	@tools/mutate
 
 lint: $(if $(wildcard lib/build.mk),$(MUSL_LIB)) ## formatting, static analysis, scripts
 	@tools/lint
