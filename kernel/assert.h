@@ -6,7 +6,7 @@
 #include "kernel/types.h"
 
 /* Leave the sentence `format` as the breadcrumb of the running system call and give `status` back. On the host tests
- * it goes to a buffer. Conversions: %s %u %d %x %lu %lx %p %c with widths, nothing else. */
+ * it goes to a buffer. Conversions: print.h's. */
 enum cl_status refuse(enum cl_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Stop the machine with a crash report on every console. Never returns. */

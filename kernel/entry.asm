@@ -19,40 +19,22 @@
         extern syscall_handler, interrupt_from_user, interrupt_from_kernel, exception_on_ist
         global syscall_entry, resume_by_sysret, resume_by_iret, interrupt_stubs
 
-%macro push_registers 0
-        push    rdi
-        push    rsi
-        push    rdx
-        push    rcx
-        push    rax
-        push    r8
-        push    r9
-        push    r10
-        push    r11
-        push    rbx
-        push    rbp
-        push    r12
-        push    r13
-        push    r14
-        push    r15
+%macro push_all 1-*
+%rep %0
+        push    %1
+%rotate 1
+%endrep
 %endmacro
 
-%macro pop_registers 0
-        pop     r15
-        pop     r14
-        pop     r13
-        pop     r12
-        pop     rbp
-        pop     rbx
-        pop     r11
-        pop     r10
-        pop     r9
-        pop     r8
-        pop     rax
-        pop     rcx
-        pop     rdx
-        pop     rsi
-        pop     rdi
+%macro pop_all 1-*
+%rep %0
+        pop     %1
+%rotate 1
+%endrep
+%endmacro
+
+%macro push_registers 0
+        push_all rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
 %endmacro
 
 ; SYSCALL: RCX = return address, R11 = RFLAGS, interrupts off by SFMASK, RSP still the caller's.
@@ -77,21 +59,11 @@ syscall_entry:
 ; void resume_by_sysret(struct registers *): to ring 3 after a system call. RIP is known to be canonical.
 resume_by_sysret:
         mov     rsp, rdi
-        pop     r15
-        pop     r14
-        pop     r13
-        pop     r12
-        pop     rbp
-        pop     rbx
+        pop_all r15, r14, r13, r12, rbp, rbx
         add     rsp, 8                  ; r11 is lost by the ABI
-        pop     r10
-        pop     r9
-        pop     r8
-        pop     rax
+        pop_all r10, r9, r8, rax
         add     rsp, 8                  ; so is rcx
-        pop     rdx
-        pop     rsi
-        pop     rdi
+        pop_all rdx, rsi, rdi
         mov     rcx, [rsp + 16]
         mov     r11, [rsp + 32]
         mov     rsp, [rsp + 40]
@@ -100,10 +72,13 @@ resume_by_sysret:
 
 ; void resume_by_iret(struct registers *): to ring 3 with every register restored.
 resume_by_iret:
-        mov     rsp, rdi
-        pop_registers
-        add     rsp, 16
+        mov     rbx, rdi
         swapgs
+; RBX: a struct registers of whatever privilege; GS is that one's already.
+restore_and_return:
+        mov     rsp, rbx
+        pop_all r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+        add     rsp, 16
         iretq
 
 ; Interrupts and exceptions on the ordinary stacks.
@@ -122,10 +97,7 @@ interrupt_common:
         mov     rbx, rsp
         and     rsp, -16
         call    interrupt_from_kernel
-        mov     rsp, rbx
-        pop_registers
-        add     rsp, 16
-        iretq
+        jmp     restore_and_return
 
 ; NMI, #DF, #MC: on a stack of their own, trusting neither GS nor RSP. The word above the frame on each of these stacks
 ; is this CPU's struct cpu.
@@ -149,10 +121,7 @@ ist_common:
         mov     edx, r13d
         mov     ecx, MSR_GS_BASE
         wrmsr
-        mov     rsp, rbx
-        pop_registers
-        add     rsp, 16
-        iretq
+        jmp     restore_and_return
 
 ; One stub per vector, 16 bytes each: error code (or zero), vector, on to the common part.
         align   16
@@ -160,8 +129,7 @@ interrupt_stubs:
 %assign vector 0
 %rep 256
         align   16
-%if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
-%else
+%if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
         push    0
 %endif
         push    strict dword vector

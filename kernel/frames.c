@@ -34,11 +34,6 @@ static struct frames {
     uint64_t free;                          /* [l] */
 } frames;                                   /* [l] = lock; the rest is set once */
 
-static uint64_t zone_begin(int zone)
-{
-    return zone == LOW ? 0 : LOW_REGIONS;
-}
-
 static uint64_t zone_end(int zone)
 {
     return zone == HIGH || frames.region_count < LOW_REGIONS ? frames.region_count : LOW_REGIONS;
@@ -173,64 +168,6 @@ void frames_give(struct hpa frame, unsigned page_shift)
     lock_acquire(&frames.lock);
     turn(frame.value >> PAGE_SHIFT, UINT64_C(1) << (page_shift - PAGE_SHIFT), true);
     lock_release(&frames.lock);
-}
-
-/* The first frame from `frame` on that is free, or that is not; `end` when there is none. */
-static uint64_t next_frame(uint64_t frame, uint64_t end, bool free)
-{
-    while (frame < end) {
-        const struct region *region = &frames.regions[frame / REGION_FRAMES];
-        uint64_t word = 0;
-
-        if ((region->blocks[WHOLE] | region->blocks[BROKEN]) != 0)
-            word = region->free[frame % REGION_FRAMES / BLOCK_FRAMES][frame % BLOCK_FRAMES / 64];
-        else if (free) {
-            frame = align_down(frame, REGION_FRAMES) + REGION_FRAMES;
-            continue;
-        }
-        word = (free ? word : ~word) >> frame % 64;
-        if (word != 0) {
-            frame += (uint64_t)__builtin_ctzll(word);
-            break;
-        }
-        frame = align_down(frame, 64) + 64;
-    }
-    return frame < end ? frame : end;
-}
-
-static bool take_run(int zone, uint64_t count, uint64_t alignment, uint64_t *base)
-{
-    uint64_t end = zone_end(zone) * REGION_FRAMES;
-    uint64_t frame = zone_begin(zone) * REGION_FRAMES;
-
-    for (;;) {
-        frame = align_up(next_frame(frame, end, true), alignment);
-        if (frame >= end || count > end - frame)
-            return false;
-        uint64_t taken = next_frame(frame, frame + count, false);
-        if (taken == frame + count)
-            break;
-        frame = taken;
-    }
-    turn(frame, count, false);
-    *base = frame;
-    return true;
-}
-
-enum cl_status frames_take_run(uint64_t count, uint64_t alignment_bytes, bool below_4gib, struct hpa *base)
-{
-    uint64_t alignment = alignment_bytes >> PAGE_SHIFT;
-    uint64_t frame = 0;
-    bool found;
-
-    ASSERT(count > 0 && alignment > 0 && is_aligned(alignment_bytes, alignment_bytes));
-    lock_acquire(&frames.lock);
-    found = (!below_4gib && take_run(HIGH, count, alignment, &frame)) || take_run(LOW, count, alignment, &frame);
-    lock_release(&frames.lock);
-    if (!found)
-        return refuse(CL_NO_MEMORY, "no %lu free pages lie in a row%s", count, below_4gib ? " below 4 GiB" : "");
-    *base = hpa(frame << PAGE_SHIFT);
-    return CL_OK;
 }
 
 uint64_t frames_total(void)

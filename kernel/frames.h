@@ -21,10 +21,6 @@ void frames_add(struct hpa base, uint64_t size_bytes);
 enum cl_status frames_take(unsigned page_shift, bool below_4gib, struct hpa *frame) CL_MUST_CHECK;
 void frames_give(struct hpa frame, unsigned page_shift);
 
-/* `count` consecutive 4 KiB frames aligned to `alignment_bytes`, for DMA and boot; linear search, CL_NO_MEMORY. */
-enum cl_status frames_take_run(uint64_t count, uint64_t alignment_bytes, bool below_4gib,
-                               struct hpa *base) CL_MUST_CHECK;
-
 uint64_t frames_total(void);
 uint64_t frames_free(void); /* in 4 KiB frames */
 

@@ -24,7 +24,7 @@ static bool settle(struct heap_node *node)
     return node->rank != before;
 }
 
-/* Join two heaps whose roots have no parent: merge their right-hand paths, then settle the merged one from its end. */
+/* Join two heaps into one whose root has no parent: merge their right-hand paths, then settle the merged one from its end. */
 static struct heap_node *join(struct heap_node *a, struct heap_node *b)
 {
     struct heap_node *root = NULL, *last = NULL, **link = &root;
@@ -46,60 +46,27 @@ static struct heap_node *join(struct heap_node *a, struct heap_node *b)
     return root;
 }
 
-/* From `node` upwards as far as ranks change: each step up meets a higher one, so that is at most log2(n) steps. */
-static void settle_upwards(struct heap_node *node)
-{
-    while (node != NULL && settle(node))
-        node = node->parent;
-}
-
-/* `child`, or nothing, takes the place below `parent` where `old` was. */
-static void put_in_place(struct heap *heap, struct heap_node *parent, const struct heap_node *old,
-                         struct heap_node *child)
-{
-    if (child != NULL)
-        child->parent = parent;
-    if (parent == NULL)
-        heap->root = child;
-    else if (parent->left == old)
-        parent->left = child;
-    else
-        parent->right = child;
-}
-
 void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key)
 {
-    struct heap_node *parent = NULL, *below = heap->root;
-
     ASSERT(node->rank == 0);
-    while (below != NULL && below->key <= key) {
-        parent = below;
-        below = below->right;
-    }
-    *node = (struct heap_node){ .key = key, .left = below, .rank = 1 };
-    if (parent == NULL) {
-        heap->root = node;
-    } else {
-        parent->right = node;
-        node->parent = parent;
-    }
-    if (below != NULL)
-        below->parent = node;
-    settle_upwards(parent);
+    *node = (struct heap_node){ .key = key, .rank = 1 };
+    heap->root = join(heap->root, node);
 }
 
 void heap_remove(struct heap *heap, struct heap_node *node)
 {
-    struct heap_node *parent = node->parent, *rest = node->left;
+    struct heap_node *parent = node->parent, *rest = join(node->left, node->right);
+    struct heap_node **link = &heap->root;
 
     ASSERT(node->rank != 0 && (parent != NULL || heap->root == node));
-    if (node->right != NULL) {
-        rest->parent = NULL;
-        node->right->parent = NULL;
-        rest = join(rest, node->right);
-    }
-    put_in_place(heap, parent, node, rest);
-    settle_upwards(parent);
+    if (parent != NULL)
+        link = parent->left == node ? &parent->left : &parent->right;
+    *link = rest;
+    if (rest != NULL)
+        rest->parent = parent;
+    /* as far as ranks change: each step up meets a higher one, so that is at most log2(n) steps */
+    while (parent != NULL && settle(parent))
+        parent = parent->parent;
     node->rank = 0;
 }
 

@@ -43,12 +43,6 @@ static void ioapic_write(const struct ioapic *ioapic, uint32_t index, uint32_t v
     ioapic->registers[IOWIN] = value;
 }
 
-static void mask_8259(void)
-{
-    x86_outb(0x21, 0xff);
-    x86_outb(0xa1, 0xff);
-}
-
 void irq_probe(const struct boot_info *boot)
 {
     for (uint32_t i = 0; i < boot->ioapic_count && i < BOOT_IOAPICS_MAX; i++) {
@@ -64,8 +58,10 @@ void irq_probe(const struct boot_info *boot)
     }
     for (uint32_t i = 0; i < boot->override_count && i < BOOT_OVERRIDES_MAX; i++)
         overrides[override_count++] = boot->overrides[i];
-    if (boot->has_8259 != 0)
-        mask_8259();
+    if (boot->has_8259 != 0) { /* all its lines are masked */
+        x86_outb(0x21, 0xff);
+        x86_outb(0xa1, 0xff);
+    }
 }
 
 static const struct ioapic *find_pin(uint32_t gsi)
@@ -93,6 +89,7 @@ static uint32_t polarity_and_trigger(uint32_t *gsi)
     return 0;
 }
 
+/* The pin leads to the boot CPU. */
 static void set_entry(const struct irq *irq, uint32_t low)
 {
     const struct ioapic *ioapic = find_pin(irq->gsi);
@@ -108,7 +105,7 @@ enum cl_status irq_create(struct account *account, uint32_t gsi, struct notifica
                           struct irq **created)
 {
     uint32_t low = polarity_and_trigger(&gsi);
-    unsigned slot = 0;
+    unsigned slot = ARRAY_SIZE(by_vector);
     struct irq *irq;
 
     if (cpus[0].apic_id > 0xfe)
@@ -116,25 +113,24 @@ enum cl_status irq_create(struct account *account, uint32_t gsi, struct notifica
                       cpus[0].apic_id);
     if (find_pin(gsi) == NULL)
         return refuse(CL_NOT_FOUND, "no IOAPIC pin has the global system interrupt %u", gsi);
-    for (unsigned i = 0; i < ARRAY_SIZE(by_vector); i++) {
-        if (by_vector[i] != NULL && by_vector[i]->gsi == gsi)
+    for (unsigned i = ARRAY_SIZE(by_vector); i-- > 0;) {
+        if (by_vector[i] == NULL)
+            slot = i;
+        else if (by_vector[i]->gsi == gsi)
             return refuse(CL_OCCUPIED, "global system interrupt %u is bound already", gsi);
     }
-    while (slot < ARRAY_SIZE(by_vector) && by_vector[slot] != NULL)
-        slot++;
     if (slot == ARRAY_SIZE(by_vector))
         return refuse(CL_LIMIT, "all %u device vectors are in use", (unsigned)ARRAY_SIZE(by_vector));
     irq = object_create(account, OBJECT_IRQ, sizeof(*irq));
     if (irq == NULL)
         return refuse(CL_NO_MEMORY, "the account has no kernel memory left for an interrupt");
     irq->gsi = gsi;
-    irq->vector = (uint8_t)(VECTOR_DEVICE_FIRST + slot);
-    irq->level = (low & ENTRY_LEVEL) != 0;
+    irq->entry = low | (VECTOR_DEVICE_FIRST + slot);
     irq->target = target;
     irq->bit = UINT64_C(1) << bit;
     object_reference(&target->object);
     __atomic_store_n(&by_vector[slot], irq, __ATOMIC_RELEASE);
-    set_entry(irq, low | irq->vector);
+    set_entry(irq, irq->entry);
     *created = irq;
     return CL_OK;
 }
@@ -146,23 +142,21 @@ void irq_arrived(uint8_t vector)
 
     if (irq == NULL)
         return;
-    if (irq->level)
-        set_entry(irq, ENTRY_MASKED | ENTRY_LEVEL | ENTRY_ACTIVE_LOW | vector);
+    if (irq->entry & ENTRY_LEVEL)
+        set_entry(irq, irq->entry | ENTRY_MASKED);
     notification_signal(irq->target, irq->bit);
 }
 
 void irq_acknowledge(struct irq *irq)
 {
-    uint32_t gsi = irq->gsi;
-
-    if (irq->level)
-        set_entry(irq, polarity_and_trigger(&gsi) | ENTRY_LEVEL | irq->vector);
+    if (irq->entry & ENTRY_LEVEL)
+        set_entry(irq, irq->entry);
 }
 
 void irq_destroy(struct irq *irq)
 {
     set_entry(irq, ENTRY_MASKED);
-    __atomic_store_n(&by_vector[irq->vector - VECTOR_DEVICE_FIRST], NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&by_vector[(irq->entry & 0xff) - VECTOR_DEVICE_FIRST], NULL, __ATOMIC_RELEASE);
 }
 
 void irq_free(struct irq *irq)

@@ -11,8 +11,7 @@ struct notification;
 struct irq {
     struct object object;
     uint32_t gsi;                /* [o] */
-    uint8_t vector;              /* [o] */
-    bool level;                  /* [o] masked until it is acknowledged */
+    uint32_t entry;              /* [o] low half of its redirection entry, unmasked */
     struct notification *target; /* [o] holds a reference */
     uint64_t bit;                /* [o] */
 };

@@ -22,10 +22,8 @@ static struct spinlock log_lock;
  * given up on after a bounded wait, so that a missing UART cannot stop the machine. */
 static void serial_put(char c)
 {
-    for (unsigned i = 0; i < 100000; i++) {
-        if ((x86_inb((uint16_t)(serial_port + 5)) & 0x20) != 0)
-            break;
-    }
+    for (unsigned i = 0; i < 100000 && (x86_inb((uint16_t)(serial_port + 5)) & 0x20) == 0; i++)
+        ;
     x86_outb(serial_port, (uint8_t)c);
 }
 

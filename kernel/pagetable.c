@@ -78,13 +78,16 @@ static struct pt_leaf decode(const struct pt_format *format, uint64_t entry, uns
     return leaf;
 }
 
-/* The entry that decides over `address`: a leaf, or the empty one at the highest level. */
-static uint64_t *walk(const struct pt *pt, uint64_t address, unsigned *level)
+/* The entry that decides over `address`: a leaf, or the empty one at the highest level. `*parent` is the entry that
+ * points to its table, NULL if that is the root. */
+static uint64_t *walk(const struct pt *pt, uint64_t address, unsigned *level, uint64_t **parent)
 {
     uint64_t *entry = &pt->root[index_at(address, PT_LEVELS)];
 
+    *parent = NULL;
     for (*level = PT_LEVELS; is_table(pt, *entry, *level);) {
         (*level)--;
+        *parent = entry;
         entry = &table_of(pt, *entry)[index_at(address, *level)];
     }
     return entry;
@@ -105,23 +108,17 @@ bool pt_destroy(struct pt *pt, unsigned first_entry, unsigned end_entry, unsigne
     if (at < pt->cursor)
         at = pt->cursor;
     while (at < end && work > 0) {
-        unsigned level = PT_LEVELS;
-        uint64_t *parent = NULL;
-        uint64_t *table = pt->root;
-        uint64_t *entry = &table[index_at(at, level)];
+        unsigned level;
+        uint64_t *parent;
 
-        while (level > 1 && is_table(pt, *entry, level)) {
-            parent = entry;
-            table = table_of(pt, *entry);
-            level--;
-            entry = &table[index_at(at, level)];
-        }
+        (void)walk(pt, at, &level, &parent);
         if (level == PT_LEVELS || (level > 1 && index_at(at, level) != PT_ENTRIES - 1)) {
             at = align_down(at, level_size(level)) + level_size(level);
             work--;
             continue;
         }
         /* Nothing below this table is left; `at` stays inside it until its parent's entry is passed. */
+        uint64_t *table = table_of(pt, *parent);
         write_entry(parent, 0);
         pool_pages_free(pt->account, table, 0);
         work -= work < ENTRIES_PER_UNIT ? work : ENTRIES_PER_UNIT;
@@ -139,7 +136,7 @@ static enum cl_status check(const struct pt *pt, uint64_t address, struct pt_lea
     const char *name = pt->format->name;
     unsigned shift = leaf.page_shift;
 
-    if ((shift != PAGE_SHIFT && shift != LARGE_SHIFT && shift != HUGE_SHIFT) || shift > pt_largest_shift(pt->format))
+    if ((shift != PAGE_SHIFT && shift != LARGE_SHIFT && shift != HUGE_SHIFT) || shift > *pt->format->largest_shift)
         return refuse(CL_UNSUPPORTED, "%s: there are no pages of 2^%u bytes here", name, shift);
     if (!has_address(pt->format, address) || !is_aligned(address, UINT64_C(1) << shift))
         return refuse(CL_BAD_ARGUMENT, "%s: no page of 2^%u bytes can be at %lx", name, shift, address);
@@ -154,11 +151,11 @@ enum cl_status pt_set(struct pt *pt, uint64_t address, struct pt_leaf leaf)
 {
     const struct pt_format *format = pt->format;
     unsigned level;
-    uint64_t *entry;
+    uint64_t *entry, *parent;
 
     TRY(check(pt, address, leaf));
     for (;;) {
-        entry = walk(pt, address, &level);
+        entry = walk(pt, address, &level, &parent);
         if (is_present(pt, *entry) || level_shift(level) < leaf.page_shift)
             return refuse(CL_OCCUPIED, "%s: a page of 2^%u bytes does not fit at %lx: something is mapped there",
                           format->name, leaf.page_shift, address);
@@ -175,40 +172,40 @@ enum cl_status pt_set(struct pt *pt, uint64_t address, struct pt_leaf leaf)
     return CL_OK;
 }
 
-bool pt_get(const struct pt *pt, uint64_t address, struct pt_leaf *leaf)
+/* The entry of the leaf that covers `address`, NULL when there is none. */
+static uint64_t *find(const struct pt *pt, uint64_t address, struct pt_leaf *leaf)
 {
     unsigned level;
-    uint64_t entry;
+    uint64_t *entry, *parent;
 
     if (!has_address(pt->format, address))
-        return false;
-    entry = *walk(pt, address, &level);
-    if (!is_present(pt, entry))
-        return false;
-    *leaf = decode(pt->format, entry, level);
-    return true;
+        return NULL;
+    entry = walk(pt, address, &level, &parent);
+    if (!is_present(pt, *entry))
+        return NULL;
+    *leaf = decode(pt->format, *entry, level);
+    return entry;
+}
+
+bool pt_get(const struct pt *pt, uint64_t address, struct pt_leaf *leaf)
+{
+    return find(pt, address, leaf) != NULL;
 }
 
 bool pt_clear(struct pt *pt, uint64_t address, struct pt_leaf *leaf)
 {
-    unsigned level;
-    uint64_t *entry;
+    uint64_t *entry = find(pt, address, leaf);
 
-    if (!has_address(pt->format, address))
-        return false;
-    entry = walk(pt, address, &level);
-    if (!is_present(pt, *entry))
-        return false;
-    *leaf = decode(pt->format, *entry, level);
-    write_entry(entry, 0);
-    return true;
+    if (entry != NULL)
+        write_entry(entry, 0);
+    return entry != NULL;
 }
 
 bool pt_next(const struct pt *pt, uint64_t address, uint64_t end, unsigned budget, uint64_t *next, struct pt_leaf *leaf)
 {
     for (*next = address; *next < end && budget > 0; budget--) {
         unsigned level;
-        uint64_t entry = *walk(pt, *next, &level);
+        uint64_t *parent, entry = *walk(pt, *next, &level, &parent);
         uint64_t last = *next | (level_size(level) - 1);
 
         *next = last < end ? last + 1 : end;
@@ -218,11 +215,6 @@ bool pt_next(const struct pt *pt, uint64_t address, uint64_t end, unsigned budge
         }
     }
     return false;
-}
-
-unsigned pt_largest_shift(const struct pt_format *format)
-{
-    return *format->largest_shift;
 }
 
 void pt_limit_shift(const struct pt_format *format, unsigned page_shift)

@@ -62,7 +62,6 @@ bool pt_next(const struct pt *pt, uint64_t address, uint64_t end, unsigned budge
              struct pt_leaf *leaf);
 
 /* Largest page size that this CPU and format take, as a shift. Set once at boot from CPUID / capability MSRs. */
-unsigned pt_largest_shift(const struct pt_format *format);
 void pt_limit_shift(const struct pt_format *format, unsigned page_shift);
 
 /* Physical address of the root, for CR3, nCR3, EPTP. */

@@ -11,18 +11,15 @@
 #include "kernel/lock.h"
 #include "kernel/string.h"
 
-#define OBJECT_SIZE_MIN 64u
-#define OBJECT_CLASSES 6u /* 64 to 2048 bytes */
-#define NO_PAGE UINT32_MAX
-
+#define OBJECT_SHIFT_MIN 6u /* 64 bytes: a page has no more of them than free_objects has bits */
 enum page_state { PAGE_INNER, PAGE_FREE, PAGE_USED, PAGE_SLAB }; /* inner: not the first of a block, or not ours */
 
 struct page {
     uint64_t free_objects; /* of a slab: bit n: its n-th object is free */
-    uint32_t next;         /* in the list of free blocks of this order, or of slabs of this class with room */
-    uint32_t previous;
+    struct page *next;     /* in the list of free blocks of this order, or of slabs of this size with room */
+    struct page **link;    /* what points here in that list: its head, or the `next` before */
     uint8_t state;
-    uint8_t order; /* of the block that begins here; of a slab its class */
+    uint8_t order; /* of the block that begins here; of a slab that of its objects' size */
 };
 
 /* Everything but the addresses is protected by `lock`. Page 0 is the first page of the 4 MiB block of physical memory
@@ -36,90 +33,76 @@ static struct pool {
     uint32_t first_page;
     uint32_t end_page;
     uint64_t free_bytes;
-    uint32_t free_blocks[POOL_ORDER_MAX + 1];
-    uint32_t open_slabs[OBJECT_CLASSES];
+    struct page *free_blocks[POOL_ORDER_MAX + 1];
+    struct page *open_slabs[PAGE_SHIFT]; /* of objects of 2^index bytes */
 } pool;
 
-static void list_push(uint32_t *head, uint32_t index)
+static void list_push(struct page **head, struct page *page)
 {
-    pool.pages[index].previous = NO_PAGE;
-    pool.pages[index].next = *head;
-    if (*head != NO_PAGE)
-        pool.pages[*head].previous = index;
-    *head = index;
+    page->next = *head;
+    page->link = head;
+    if (page->next != NULL)
+        page->next->link = &page->next;
+    *head = page;
 }
 
-static void list_remove(uint32_t *head, uint32_t index)
+static void list_remove(struct page *page)
 {
-    struct page *page = &pool.pages[index];
-
-    if (page->previous != NO_PAGE)
-        pool.pages[page->previous].next = page->next;
-    else
-        *head = page->next;
-    if (page->next != NO_PAGE)
-        pool.pages[page->next].previous = page->previous;
+    *page->link = page->next;
+    if (page->next != NULL)
+        page->next->link = page->link;
 }
 
-static void block_insert(uint32_t index, unsigned order)
+static void block_insert(struct page *page, unsigned order)
 {
-    pool.pages[index].state = PAGE_FREE;
-    pool.pages[index].order = (uint8_t)order;
-    list_push(&pool.free_blocks[order], index);
+    page->state = PAGE_FREE;
+    page->order = (uint8_t)order;
+    list_push(&pool.free_blocks[order], page);
 }
 
-static void block_remove(uint32_t index)
-{
-    list_remove(&pool.free_blocks[pool.pages[index].order], index);
-    pool.pages[index].state = PAGE_INNER;
-}
-
-/* The smallest block that is large enough, its upper halves given back until it fits. NO_PAGE when there is none. */
-static uint32_t block_take(unsigned order, enum page_state state)
+/* The smallest block that is large enough, its upper halves given back until it fits. NULL when there is none. */
+static struct page *block_take(unsigned order, enum page_state state)
 {
     unsigned found = order;
+    struct page *page;
 
-    while (found <= POOL_ORDER_MAX && pool.free_blocks[found] == NO_PAGE)
+    while (found <= POOL_ORDER_MAX && pool.free_blocks[found] == NULL)
         found++;
     if (found > POOL_ORDER_MAX)
-        return NO_PAGE;
-
-    uint32_t index = pool.free_blocks[found];
-
-    block_remove(index);
-    while (found > order) {
-        found--;
-        block_insert(index + (1u << found), found);
-    }
-    pool.pages[index].state = (uint8_t)state;
-    pool.pages[index].order = (uint8_t)order;
-    return index;
+        return NULL;
+    page = pool.free_blocks[found];
+    list_remove(page);
+    while (found-- > order)
+        block_insert(page + (1u << found), found);
+    page->state = (uint8_t)state;
+    page->order = (uint8_t)order;
+    return page;
 }
 
 /* Join the block with its free buddies and put the result on its list. */
-static void block_give(uint32_t index, unsigned order)
+static void block_give(struct page *page, unsigned order)
 {
-    pool.pages[index].state = PAGE_INNER;
-    while (order < POOL_ORDER_MAX) {
-        uint32_t buddy = index ^ (1u << order);
+    page->state = PAGE_INNER;
+    for (; order < POOL_ORDER_MAX; order++) {
+        uint64_t index = (uint64_t)(page - pool.pages), buddy = index ^ (UINT64_C(1) << order);
 
         if (buddy >= pool.end_page || pool.pages[buddy].state != PAGE_FREE || pool.pages[buddy].order != order)
             break;
-        block_remove(buddy);
-        index &= buddy;
-        order++;
+        list_remove(&pool.pages[buddy]);
+        pool.pages[buddy].state = PAGE_INNER;
+        page = &pool.pages[index & buddy];
     }
-    block_insert(index, order);
+    block_insert(page, order);
 }
 
-static void *page_address(uint32_t index)
+static void *address_of(const struct page *page)
 {
-    return pool.virtual_base + (uint64_t)(index - pool.first_page) * PAGE_SIZE;
+    return pool.virtual_base + (uint64_t)(page - pool.pages - pool.first_page) * PAGE_SIZE;
 }
 
-static uint32_t page_index(const void *pointer)
+static struct page *page_of(const void *pointer)
 {
-    return pool.first_page + (uint32_t)((pool_physical(pointer).value - pool.physical_base) >> PAGE_SHIFT);
+    return &pool.pages[pool.first_page + ((pool_physical(pointer).value - pool.physical_base) >> PAGE_SHIFT)];
 }
 
 void pool_init(void *virtual_base, struct hpa physical_base, uint64_t size_bytes)
@@ -129,7 +112,7 @@ void pool_init(void *virtual_base, struct hpa physical_base, uint64_t size_bytes
     uint64_t index = first + align_up(end * sizeof(struct page), PAGE_SIZE) / PAGE_SIZE;
 
     ASSERT(is_aligned((uintptr_t)virtual_base | physical_base.value | size_bytes, PAGE_SIZE));
-    ASSERT(index < end && end < NO_PAGE);
+    ASSERT(index < end && end < UINT32_MAX);
     pool = (struct pool){
         .virtual_base = virtual_base,
         .physical_base = physical_base.value,
@@ -139,138 +122,124 @@ void pool_init(void *virtual_base, struct hpa physical_base, uint64_t size_bytes
         .end_page = (uint32_t)end,
         .free_bytes = (end - index) * PAGE_SIZE,
     };
-    memset(pool.free_blocks, 0xff, sizeof pool.free_blocks);
-    memset(pool.open_slabs, 0xff, sizeof pool.open_slabs);
     memset(pool.pages, 0, end * sizeof(struct page));
 
-    while (index < end) {
-        unsigned order = POOL_ORDER_MAX;
-
-        while (!is_aligned(index, UINT64_C(1) << order) || index + (UINT64_C(1) << order) > end)
-            order--;
-        block_insert((uint32_t)index, order);
-        index += UINT64_C(1) << order;
-    }
+    for (; index < end; index++)
+        block_give(&pool.pages[index], 0);
 }
 
-static bool charge(struct account *account, uint64_t bytes)
+/* Every allocation begins with this; false when the account cannot pay. */
+static bool charge_and_lock(struct account *account, uint64_t bytes)
 {
-    return account == NULL || account_charge(account, PURSE_KERNEL, bytes) == CL_OK;
+    if (account != NULL && account_charge(account, PURSE_KERNEL, bytes) != CL_OK)
+        return false;
+    lock_acquire(&pool.lock);
+    return true;
 }
 
-static void refund(struct account *account, uint64_t bytes)
+/* And every free, or allocation that fails, ends with this. */
+static void unlock_and_refund(struct account *account, uint64_t bytes)
 {
+    lock_release(&pool.lock);
     if (account != NULL)
         account_refund(account, PURSE_KERNEL, bytes);
 }
 
-/* What both kinds of allocation end with; `memory` is NULL when the pool had nothing. */
-static void *hand_out(struct account *account, void *memory, uint64_t bytes)
+/* The end of an allocation; `memory` is NULL when the pool had nothing. */
+static void *unlock_and_zero(struct account *account, void *memory, uint64_t bytes)
 {
-    if (memory != NULL)
-        return memset(memory, 0, bytes);
-    refund(account, bytes);
-    (void)refuse(CL_NO_MEMORY, "the kernel's pool has no %lu contiguous bytes left", bytes);
-    return NULL;
+    if (memory == NULL) {
+        unlock_and_refund(account, bytes);
+        (void)refuse(CL_NO_MEMORY, "the kernel's pool has no %lu contiguous bytes left", bytes);
+        return NULL;
+    }
+    pool.free_bytes -= bytes;
+    lock_release(&pool.lock);
+    return memset(memory, 0, bytes);
 }
 
 void *pool_pages(struct account *account, unsigned order)
 {
-    uint64_t bytes = PAGE_SIZE << order;
-    uint32_t index;
+    struct page *block;
 
     ASSERT(order <= POOL_ORDER_MAX);
-    if (!charge(account, bytes))
+    if (!charge_and_lock(account, PAGE_SIZE << order))
         return NULL;
-    lock_acquire(&pool.lock);
-    index = block_take(order, PAGE_USED);
-    if (index != NO_PAGE)
-        pool.free_bytes -= bytes;
-    lock_release(&pool.lock);
-    return hand_out(account, index == NO_PAGE ? NULL : page_address(index), bytes);
+    block = block_take(order, PAGE_USED);
+    return unlock_and_zero(account, block != NULL ? address_of(block) : NULL, PAGE_SIZE << order);
 }
 
 void pool_pages_free(struct account *account, void *pages, unsigned order)
 {
-    uint32_t index = page_index(pages);
+    struct page *block = page_of(pages);
 
     lock_acquire(&pool.lock);
     ASSERT(is_aligned((uintptr_t)pages, PAGE_SIZE));
-    ASSERT(pool.pages[index].state == PAGE_USED && pool.pages[index].order == order);
-    block_give(index, order);
+    ASSERT(block->state == PAGE_USED && block->order == order);
+    block_give(block, order);
     pool.free_bytes += PAGE_SIZE << order;
-    lock_release(&pool.lock);
-    refund(account, PAGE_SIZE << order);
+    unlock_and_refund(account, PAGE_SIZE << order);
 }
 
-static unsigned object_class(size_t size_bytes)
+static unsigned object_shift(size_t size_bytes)
 {
-    unsigned size_class = 0;
+    unsigned shift = OBJECT_SHIFT_MIN;
 
-    while ((OBJECT_SIZE_MIN << size_class) < size_bytes)
-        size_class++;
-    ASSERT(size_class < OBJECT_CLASSES);
-    return size_class;
+    while ((UINT64_C(1) << shift) < size_bytes)
+        shift++;
+    ASSERT(shift < PAGE_SHIFT);
+    return shift;
 }
 
-static uint64_t all_objects(unsigned size_class)
+static uint64_t all_objects(unsigned shift)
 {
-    return UINT64_MAX >> (64 - PAGE_SIZE / (OBJECT_SIZE_MIN << size_class));
+    return UINT64_MAX >> (64 - (PAGE_SIZE >> shift));
 }
 
 void *pool_object(struct account *account, size_t size_bytes)
 {
-    unsigned size_class = object_class(size_bytes);
-    uint64_t bytes = OBJECT_SIZE_MIN << size_class;
+    unsigned shift = object_shift(size_bytes);
+    uint64_t bytes = UINT64_C(1) << shift;
+    struct page *slab;
     char *object = NULL;
 
-    if (!charge(account, bytes))
+    if (!charge_and_lock(account, bytes))
         return NULL;
-    lock_acquire(&pool.lock);
-    uint32_t index = pool.open_slabs[size_class];
-    if (index == NO_PAGE) {
-        index = block_take(0, PAGE_SLAB);
-        if (index != NO_PAGE) {
-            pool.pages[index].order = (uint8_t)size_class;
-            pool.pages[index].free_objects = all_objects(size_class);
-            list_push(&pool.open_slabs[size_class], index);
-        }
+    slab = pool.open_slabs[shift];
+    if (slab == NULL && (slab = block_take(0, PAGE_SLAB)) != NULL) {
+        slab->order = (uint8_t)shift;
+        slab->free_objects = all_objects(shift);
+        list_push(&pool.open_slabs[shift], slab);
     }
-    if (index != NO_PAGE) {
-        struct page *slab = &pool.pages[index];
-
-        object = (char *)page_address(index) + (uint64_t)__builtin_ctzll(slab->free_objects) * bytes;
+    if (slab != NULL) {
+        object = (char *)address_of(slab) + (uint64_t)__builtin_ctzll(slab->free_objects) * bytes;
         slab->free_objects &= slab->free_objects - 1;
         if (slab->free_objects == 0)
-            list_remove(&pool.open_slabs[size_class], index);
-        pool.free_bytes -= bytes;
+            list_remove(slab);
     }
-    lock_release(&pool.lock);
-    return hand_out(account, object, bytes);
+    return unlock_and_zero(account, object, bytes);
 }
 
 void pool_object_free(struct account *account, void *object, size_t size_bytes)
 {
-    unsigned size_class = object_class(size_bytes);
-    uint64_t bytes = OBJECT_SIZE_MIN << size_class;
+    unsigned shift = object_shift(size_bytes);
+    uint64_t bytes = UINT64_C(1) << shift;
     uint64_t offset = (uintptr_t)object & (PAGE_SIZE - 1);
     uint64_t bit = UINT64_C(1) << (offset / bytes);
-    uint32_t index = page_index(object);
-    struct page *slab = &pool.pages[index];
+    struct page *slab = page_of(object);
 
     lock_acquire(&pool.lock);
-    ASSERT(slab->state == PAGE_SLAB && slab->order == size_class);
+    ASSERT(slab->state == PAGE_SLAB && slab->order == shift);
     ASSERT(is_aligned(offset, bytes) && (slab->free_objects & bit) == 0);
     if (slab->free_objects == 0)
-        list_push(&pool.open_slabs[size_class], index);
+        list_push(&pool.open_slabs[shift], slab);
     slab->free_objects |= bit;
-    if (slab->free_objects == all_objects(size_class)) {
-        list_remove(&pool.open_slabs[size_class], index);
-        block_give(index, 0);
+    if (slab->free_objects == all_objects(shift)) {
+        list_remove(slab);
+        block_give(slab, 0);
     }
     pool.free_bytes += bytes;
-    lock_release(&pool.lock);
-    refund(account, bytes);
+    unlock_and_refund(account, bytes);
 }
 
 struct hpa pool_physical(const void *pointer)

@@ -10,6 +10,7 @@
 #define MISSED_PERIODS_MAX 0x10000 /* beyond these any overrun is paid */
 
 static unsigned cpu_count;
+static uint64_t existing_cpus;
 static uint64_t slice_tsc;
 static struct sched_cpu *table[MAX_CPUS];
 static uint64_t online_mask; /* [a] */
@@ -39,6 +40,7 @@ void sched_init(unsigned count, uint64_t slice)
 {
     ASSERT(count > 0 && count <= MAX_CPUS && slice >= 16);
     cpu_count = count;
+    existing_cpus = UINT64_MAX >> (64 - count);
     slice_tsc = slice;
     online_mask = 0;
     idle_mask = 0;
@@ -57,14 +59,9 @@ void sched_cpu_init(unsigned index, struct sched_cpu *cpu, uint64_t now)
 
 /* ----------------------------------------------------------------------------------------------------- accounts */
 
-static uint64_t existing_cpus(void)
-{
-    return cpu_count == 64 ? UINT64_MAX : (UINT64_C(1) << cpu_count) - 1;
-}
-
 static uint64_t affinity_of_child(const struct sched_account *parent, uint64_t affinity)
 {
-    return affinity == AFFINITY_ALL && parent != NULL ? parent->affinity : affinity & existing_cpus();
+    return affinity == AFFINITY_ALL && parent != NULL ? parent->affinity : affinity & existing_cpus;
 }
 
 /* Rounded up: what is given away is never less than what is used. */
@@ -73,12 +70,9 @@ static uint32_t utilisation(uint64_t budget, uint64_t period)
     return budget == 0 ? 0 : (uint32_t)(((budget << UTILISATION_SHIFT) + period - 1) / period);
 }
 
-/* What is left to the account's own threads in each period on this CPU. */
-static uint64_t own_budget(const struct sched_group *group)
+static unsigned ppm(uint32_t share)
 {
-    const struct sched_account *account = group->account;
-
-    return less(account->budget_tsc, READ_ONCE(group->given) * account->period_tsc >> UTILISATION_SHIFT);
+    return (unsigned)(share * UINT64_C(1000000) >> UTILISATION_SHIFT);
 }
 
 size_t sched_group_bytes(void)
@@ -113,10 +107,8 @@ enum cl_status sched_admit(const struct sched_account *parent, const struct sche
     share = utilisation(child->budget_tsc, child->period_tsc);
     for (unsigned cpu = 0; parent != NULL && cpu < cpu_count; cpu++)
         if ((affinity >> cpu & 1) && share > parent->utilisation - parent->group[cpu].given)
-            return refuse(
-                CL_NO_AUTHORITY, "CPU %u: %u ppm of real-time budget wanted, the parent has %u left", cpu,
-                (unsigned)(share * UINT64_C(1000000) >> UTILISATION_SHIFT),
-                (unsigned)((parent->utilisation - parent->group[cpu].given) * UINT64_C(1000000) >> UTILISATION_SHIFT));
+            return refuse(CL_NO_AUTHORITY, "CPU %u: %u ppm of real-time budget wanted, the parent has %u left", cpu,
+                          ppm(share), ppm(parent->utilisation - parent->group[cpu].given));
     return CL_OK;
 }
 
@@ -159,12 +151,14 @@ static struct heap *queue_of(struct sched_cpu *cpu, const struct sched_group *gr
     return group->realtime.budget_left > 0 ? &cpu->realtime : &cpu->throttled;
 }
 
-/* A group with threads, in no queue and not running, goes where it belongs. */
+/* The group goes where it belongs, unless it is there, or runs, or has no threads. */
 static void enqueue(struct sched_cpu *cpu, struct sched_group *group)
 {
     struct heap *queue = queue_of(cpu, group);
     uint64_t key = group->fair.virtual_deadline;
 
+    if (heap_contains(&group->node) || group == cpu->running || heap_min(&group->threads) == NULL)
+        return;
     if (is_realtime(group))
         key = queue == &cpu->throttled ? group->realtime.period_end : heap_min(&group->threads)->key;
     heap_insert(queue, &group->node, key);
@@ -181,7 +175,8 @@ static void dequeue(struct sched_cpu *cpu, struct sched_group *group)
 static void replenish(struct sched_group *group, uint64_t now)
 {
     uint64_t periods, period = group->account->period_tsc;
-    int64_t budget = (int64_t)own_budget(group);
+    uint64_t given_tsc = READ_ONCE(group->given) * period >> UTILISATION_SHIFT; /* to the account's children */
+    int64_t budget = (int64_t)less(group->account->budget_tsc, given_tsc);
 
     if (now < group->realtime.period_end)
         return;
@@ -191,6 +186,12 @@ static void replenish(struct sched_group *group, uint64_t now)
         group->realtime.budget_left += (int64_t)periods * budget;
     else
         group->realtime.budget_left = budget;
+}
+
+static void renew_slice(struct sched_group *group)
+{
+    if (group->fair.virtual_time >= group->fair.virtual_deadline)
+        group->fair.virtual_deadline = group->fair.virtual_time + group->account->slice;
 }
 
 /* Account the time since the last call to whoever had it. */
@@ -215,8 +216,7 @@ static void charge(struct sched_cpu *cpu, uint64_t now)
     used = group->fair.remainder + ticks;
     group->fair.virtual_time += used / group->account->weight;
     group->fair.remainder = used % group->account->weight;
-    if (group->fair.virtual_time >= group->fair.virtual_deadline)
-        group->fair.virtual_deadline = group->fair.virtual_time + group->account->slice;
+    renew_slice(group);
     cpu->virtual_time = at_least(cpu->virtual_time, group->fair.virtual_time);
     thread->position += ticks;
     group->fair.thread_time = at_least(group->fair.thread_time, thread->position);
@@ -260,9 +260,8 @@ static uint32_t choose_cpu(const struct sched_thread *thread)
     struct sched_cpu *last = table[thread->cpu];
     uint32_t best = thread->cpu;
 
-    if (__atomic_load_n(&last->loaded, __ATOMIC_ACQUIRE) == thread || READ_ONCE(last->picked) == thread)
-        return best;
-    if (allowed == 0 || (idle >> best & 1))
+    if (__atomic_load_n(&last->loaded, __ATOMIC_ACQUIRE) == thread || READ_ONCE(last->picked) == thread ||
+        allowed == 0 || (idle >> best & 1))
         return best;
     if (idle != 0) {
         best = (uint32_t)__builtin_ctzll(idle);
@@ -273,7 +272,6 @@ static uint32_t choose_cpu(const struct sched_thread *thread)
         best = (uint32_t)__builtin_ctzll(allowed);
     for (; allowed != 0; allowed &= allowed - 1) {
         uint32_t cpu = (uint32_t)__builtin_ctzll(allowed);
-
         if (READ_ONCE(table[cpu]->runnable) < READ_ONCE(table[best]->runnable))
             best = cpu;
     }
@@ -297,12 +295,10 @@ static void place(struct sched_cpu *cpu, struct sched_group *group, struct sched
             group->fair.virtual_time = less(cpu->virtual_time, group->account->slice);
             group->fair.virtual_deadline = 0;
         }
-        if (group->fair.virtual_deadline <= group->fair.virtual_time)
-            group->fair.virtual_deadline = group->fair.virtual_time + group->account->slice;
+        renew_slice(group);
     }
     heap_insert(&group->threads, &thread->node, thread->position);
-    if (!running && !heap_contains(&group->node))
-        enqueue(cpu, group);
+    enqueue(cpu, group);
 }
 
 /* Whether the CPU has to choose again because `thread` has become runnable. */
@@ -324,8 +320,8 @@ static bool has_to_pick(const struct sched_cpu *cpu, const struct sched_thread *
 int sched_wake(struct sched_thread *thread, uint64_t now)
 {
     struct sched_cpu *cpu;
-    bool pick = false;
     uint32_t target;
+    bool pick;
 
     if (READ_ONCE(thread->state) != SCHED_BLOCKED)
         return SCHED_NO_CPU;
@@ -354,20 +350,17 @@ int sched_block(struct sched_thread *thread, uint64_t now)
 
     lock_acquire(&cpu->lock);
     charge(cpu, now);
-    if (thread->state == SCHED_QUEUED) {
-        heap_remove(&group->threads, &thread->node);
-        if (group != cpu->running)
-            dequeue(cpu, group);
-    } else if (thread->state == SCHED_RUNNING) {
+    if (thread->state == SCHED_RUNNING) {
         pick = (int)index;
         cpu->current = NULL;
         cpu->running = NULL;
+    } else if (thread->state == SCHED_QUEUED) {
+        heap_remove(&group->threads, &thread->node);
+        dequeue(cpu, group); /* its place may have been this thread's */
     }
-    if (thread->state != SCHED_BLOCKED) {
+    if (thread->state != SCHED_BLOCKED)
         WRITE_ONCE(cpu->runnable, cpu->runnable - 1);
-        if (group != cpu->running && heap_min(&group->threads) != NULL && !heap_contains(&group->node))
-            enqueue(cpu, group);
-    }
+    enqueue(cpu, group);
     WRITE_ONCE(thread->state, SCHED_BLOCKED);
     lock_release(&cpu->lock);
     return pick;
@@ -409,14 +402,15 @@ static bool stays(const struct sched_cpu *cpu)
 static void put_back(struct sched_cpu *cpu)
 {
     struct sched_thread *thread = cpu->current;
+    struct sched_group *group = cpu->running;
 
+    cpu->current = NULL;
+    cpu->running = NULL;
     if (thread == NULL)
         return;
     thread->state = SCHED_QUEUED;
-    heap_insert(&cpu->running->threads, &thread->node, thread->position);
-    enqueue(cpu, cpu->running);
-    cpu->current = NULL;
-    cpu->running = NULL;
+    heap_insert(&group->threads, &thread->node, thread->position);
+    enqueue(cpu, group);
 }
 
 static void take_first(struct sched_cpu *cpu)
@@ -475,13 +469,6 @@ struct sched_thread *sched_pick(unsigned index, uint64_t now, uint64_t *event_ts
 void sched_switched(unsigned index)
 {
     __atomic_store_n(&table[index]->loaded, table[index]->picked, __ATOMIC_RELEASE);
-}
-
-void sched_charge(unsigned index, uint64_t now)
-{
-    lock_acquire(&table[index]->lock);
-    charge(table[index], now);
-    lock_release(&table[index]->lock);
 }
 
 void sched_yield(unsigned index, uint64_t now)

@@ -175,9 +175,6 @@ struct sched_thread *sched_pick(unsigned cpu, uint64_t now, uint64_t *event_tsc)
  * picked is here. Needed after each pick that returned something else than what ran before; harmless otherwise. */
 void sched_switched(unsigned cpu);
 
-/* Account the running thread's time up to `now`: for exact counters; pick, block and yield do it themselves. */
-void sched_charge(unsigned cpu, uint64_t now);
-
 /* The running thread goes behind the others of its priority (real-time), or lets the next one in before it (fair).
  * sched_pick has to follow. (Under another name to the linker: the C library that host tests link with has a
  * sched_yield, too, and calls it.) */

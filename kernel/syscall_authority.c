@@ -45,7 +45,8 @@ static enum cl_status sys_cap_copy(struct call *call)
     if (call->object[0]->dead)
         return refuse(CL_STOPPED, "slot %lu: the object was destroyed", call->argument[0]);
     if ((call->argument[3] & ~(uint64_t)call->rights[0]) != 0)
-        return refuse(CL_NO_RIGHT, "a copy with rights %lx of a capability with %x", call->argument[3], call->rights[0]);
+        return refuse(CL_NO_RIGHT, "a copy with rights %lx of a capability with %x", call->argument[3],
+                      call->rights[0]);
 
     cap_insert(target, call->argument[2], call->object[0], (unsigned)call->argument[3]);
     return CL_OK;

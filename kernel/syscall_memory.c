@@ -60,8 +60,8 @@ static enum cl_status sys_memory_map(struct call *call)
     struct space *space;
 
     if ((rights & ~(uint64_t)MAP_ALL) != 0 || (rights & MAP_READ) == 0)
-        return refuse(CL_BAD_ARGUMENT,
-                      "mapping rights %lx: MAP_READ is needed, MAP_WRITE and MAP_EXECUTE may join it", rights);
+        return refuse(CL_BAD_ARGUMENT, "mapping rights %lx: MAP_READ is needed, MAP_WRITE and MAP_EXECUTE may join it",
+                      rights);
     TRY(target_space(call, 1, &space));
     bool is_domain = space->pt.format == &pt_format_host;
     uint64_t needed = is_domain ? rights : rights & ~(uint64_t)MAP_EXECUTE;

@@ -34,9 +34,8 @@ static enum cl_status info_account(struct call *call, void *out)
 
 static enum cl_status check_cpu(const struct call *call)
 {
-    return call->argument[1] < cpu_count
-               ? CL_OK
-               : refuse(CL_NOT_FOUND, "CPU %lu: there are %u", call->argument[1], cpu_count);
+    return call->argument[1] < cpu_count ? CL_OK
+                                         : refuse(CL_NOT_FOUND, "CPU %lu: there are %u", call->argument[1], cpu_count);
 }
 
 static enum cl_status info_cpu(struct call *call, void *out)

@@ -84,15 +84,20 @@ void shootdown_perform(struct cpu *cpu)
     __atomic_store_n(&cpu->shootdown_done, generation, __ATOMIC_RELEASE);
 }
 
+/* QEMU 7.2 does not intercept XSETBV: the register itself tells what the guest has set. */
+void xstate_note_xcr0(struct cpu *cpu)
+{
+    if (cpu->vcpu == NULL || cpu->xstate != cpu->vcpu->xstate)
+        return;
+    cpu->xcr0 = x86_xgetbv(0);
+    cpu->vcpu->xcr0 = cpu->xcr0 & xstate_mask;
+}
+
 /* Bring `xstate` into the registers; what was there goes home first. NULL: only that. */
 void xstate_switch(struct cpu *cpu, struct xstate *xstate, uint64_t xcr0)
 {
     if (cpu->xstate != xstate) {
-        if (cpu->vcpu != NULL && cpu->xstate == cpu->vcpu->xstate) {
-            /* QEMU 7.2 does not intercept XSETBV: the register itself tells what the guest has set */
-            cpu->xcr0 = x86_xgetbv(0);
-            cpu->vcpu->xcr0 = cpu->xcr0 & xstate_mask;
-        }
+        xstate_note_xcr0(cpu);
         if (cpu->xcr0 != xstate_mask) {
             x86_xsetbv(0, xstate_mask);
             cpu->xcr0 = xstate_mask;
@@ -136,7 +141,7 @@ static void switch_to(struct cpu *cpu, struct thread *thread)
         if (cpu->vcpu != NULL)
             vcpu_unload(cpu);
     }
-    __atomic_store_n(&cpu->current, thread, __ATOMIC_RELEASE);
+    __atomic_store_n(&cpu->current, thread, __ATOMIC_SEQ_CST);
     sched_switched(cpu->index);
     cpu->switches++;
     trace_event(TRACE_SWITCH, thread != NULL ? (uint32_t)thread->object.identity : 0, 0);

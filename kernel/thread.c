@@ -72,7 +72,8 @@ void thread_deadline_passed(struct thread *thread)
     if (notification == NULL)
         return;
     lock_acquire(&notification->lock);
-    if (notification->waiter == thread) {
+    /* once more: meanwhile it may have been woken and wait anew */
+    if (notification->waiter == thread && x86_rdtsc() >= thread->wait_deadline) {
         notification->waiter = NULL;
         bool woken = thread_wake(thread, WAIT_NOTIFICATION);
         ASSERT(woken);
@@ -115,8 +116,13 @@ bool thread_stop(struct thread *thread)
 void thread_start(struct thread *thread)
 {
     thread->stop = false;
-    bool woken = thread_wake(thread, WAIT_STOPPED);
-    (void)woken; /* one that runs already needs no start */
+    lock_acquire(&thread->lock);
+    /* WAIT_NONE: a stop that was not carried through may have blocked it; one that runs is left alone by the scheduler */
+    if (thread->wait == WAIT_STOPPED || thread->wait == WAIT_NONE) {
+        thread->wait = WAIT_NONE;
+        kick(sched_wake(&thread->sched, x86_rdtsc()));
+    }
+    lock_release(&thread->lock);
 }
 
 static enum cl_status check_arguments(const struct thread_arguments *arguments)

@@ -46,7 +46,7 @@ struct thread {
     struct spinlock lock;
     enum wait_kind wait;          /* [l] */
     struct notification *waiting; /* [l] valid while `wait` is WAIT_NOTIFICATION */
-    uint64_t wait_deadline;        /* [l] TSC: a timer of an earlier wait does not end this one */
+    uint64_t wait_deadline;       /* [l] TSC: a timer of an earlier wait does not end this one */
     struct timer deadline;        /* of the wait, or of the vCPU's timer */
     bool stop;                    /* [a] leave ring 3 and guest at the next kernel entry */
     bool faulted;                 /* [c] */

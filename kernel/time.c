@@ -9,7 +9,7 @@
 #define PIT_HZ 1193182u
 #define PIT_CHANNEL_2 0x42
 #define PIT_COMMAND 0x43
-#define PORT_B 0x61    /* bit 0: gate of channel 2, bit 1: speaker, bit 5: output of channel 2 */
+#define PORT_B 0x61     /* bit 0: gate of channel 2, bit 1: speaker, bit 5: output of channel 2 */
 #define MEASURE_HZ 100u /* a hundredth of a second: 28 ppm with the PM timer */
 
 uint64_t tsc_hz;

@@ -95,7 +95,7 @@ enum cl_status vcpu_destroy(struct vcpu *vcpu)
     uint32_t where = __atomic_load_n(&vcpu->cpu, __ATOMIC_ACQUIRE);
 
     struct thread *runner = __atomic_load_n(&vcpu->runner, __ATOMIC_ACQUIRE);
-    if (runner != NULL && runner->domain->stopped) {
+    if (runner != NULL && (READ_ONCE(runner->stop) || READ_ONCE(runner->domain->stopped))) {
         bool stopped = thread_stop(runner); /* it will never come back to give the vCPU up itself */
         (void)stopped;
         return CL_IN_PROGRESS;

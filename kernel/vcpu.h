@@ -35,7 +35,7 @@ struct vcpu {
     uint64_t xcr0;              /* [t] the guest's XCR0 */
     uint64_t sequence;          /* [t] of the last exit handed to the VMM */
     struct vcpu_exit exit;      /* [t] that exit; its `pending`: it has not been completed */
-    bool broken;            /* [t] an entry was refused: its state is whatever the CPU left, until it is set anew */
+    bool broken;                /* [t] an entry was refused: its state is whatever the CPU left, until it is set anew */
     bool osxsave;               /* [t] CR4.OSXSAVE as last set: CPUID shows it */
     bool window;                /* [t] an event may be waiting in the backend's window */
     uint32_t signals;           /* [a] enum vcpu_signal */

@@ -53,8 +53,10 @@ static void leave_with_exit(struct thread *thread, struct vcpu *vcpu)
 
     vcpu->exit.sequence = ++vcpu->sequence;
     vcpu->exit.pending = 1;
-    if (groups != 0)
+    if (groups != 0) {
+        xstate_note_xcr0(this_cpu()); /* the VMM may hand the group back with one register changed */
         virt->vcpu_get(vcpu, groups);
+    }
     vcpu->page->valid = groups | VCPU_GROUP_RIP;
     vcpu->page->dirty = 0;
     vcpu->page->exit = vcpu->exit;
@@ -204,7 +206,7 @@ static bool sleep_in_halt(struct vcpu *vcpu, struct thread *thread)
     bool sleeps = false;
 
     lock_acquire(&thread->lock);
-    if (!has_wake_event(vcpu) && !has_reason_to_look(vcpu, thread)) {
+    if (!(vcpu->activity == VCPU_HALTED && has_wake_event(vcpu)) && !has_reason_to_look(vcpu, thread)) {
         thread_block(thread, WAIT_HALT);
         sleeps = true;
     }
@@ -333,8 +335,9 @@ static bool wake_or_sleep(struct vcpu *vcpu, struct thread *thread)
 static void run_guest(struct cpu *cpu, struct thread *thread, struct vcpu *vcpu)
 {
     while (READ_ONCE(cpu->attention) == 0) {
-        if (__builtin_expect(has_reason_to_look(vcpu, thread), 0) && serve_signals(vcpu, thread))
-            return;
+        if (__builtin_expect(has_reason_to_look(vcpu, thread), 0) &&
+            (serve_signals(vcpu, thread) || READ_ONCE(cpu->attention) != 0))
+            return; /* a timer that was armed has to be programmed first */
         if (__builtin_expect(vcpu->activity != VCPU_RUNNING, 0)) {
             if (!wake_or_sleep(vcpu, thread))
                 return;

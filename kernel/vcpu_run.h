@@ -64,7 +64,9 @@ void vcpu_apic_effect(struct vcpu *vcpu, const struct vlapic_effect *effect);
 /* Arm the running thread's timer for the vCPU's local APIC timer. */
 void vcpu_arm_timer(struct vcpu *vcpu, struct thread *thread);
 
-/* system.c */
+/* system.c: bring an XSAVE area into the registers, with XCR0; and take note of what the guest, whose area is in the
+ * registers, has made of XCR0 where its XSETBV does not exit. */
+void xstate_note_xcr0(struct cpu *cpu);
 void xstate_switch(struct cpu *cpu, struct xstate *xstate, uint64_t xcr0);
 
 #endif

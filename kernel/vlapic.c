@@ -6,18 +6,7 @@
 #include "kernel/vlapic_table.h"
 #include "kernel/x86.h"
 
-#define VERSION 0x00050014u /* integrated APIC; the last LVT entry is number 5; no EOI broadcast suppression (11.4.8) */
-#define SVR_ENABLE (1u << 8)
-#define SVR_RESET 0xFFu
-#define DFR_FLAT UINT32_MAX
-#define LVT_DELIVERY(lvt) (((lvt) >> 8) & 7)
 #define BASE_RESERVED (~((UINT64_C(1) << 52) - 1) | 0x2FF)
-#define FIRST_LEGAL_VECTOR 16
-#define ESR_SEND_ILLEGAL (1u << 5)
-#define ESR_RECEIVE_ILLEGAL (1u << 6)
-#define ESR_ILLEGAL_REGISTER (1u << 7)
-
-enum timer_mode { TIMER_ONE_SHOT = 0, TIMER_PERIODIC = 1, TIMER_DEADLINE = 2, TIMER_RESERVED = 3 };
 
 /* A register that another CPU may look at. */
 static uint32_t get(const struct vlapic *l, unsigned reg)
@@ -40,10 +29,14 @@ static bool is_x2apic(const struct vlapic *l)
     return READ_ONCE(l->apic_base) & VLAPIC_BASE_X2APIC;
 }
 
-/* 11.12.10.2 */
-static uint32_t x2apic_ldr(uint32_t apic_id)
+/* What register `reg` holds after a reset. */
+static uint32_t reset_value(uint32_t apic_id, bool x2apic, unsigned reg)
 {
-    return (apic_id >> 4) << 16 | 1u << (apic_id & 15);
+    if (reg == VLAPIC_REG_ID)
+        return x2apic ? apic_id : apic_id << 24;
+    if (reg == VLAPIC_REG_LDR && x2apic)
+        return (apic_id >> 4) << 16 | 1u << (apic_id & 15); /* 11.12.10.2 */
+    return rules[reg].reset;
 }
 
 static uint32_t highest_in_service(const struct vlapic *l)
@@ -108,39 +101,30 @@ static enum vlapic_accepted raise_vector(struct vlapic *l, unsigned vector, bool
     return VLAPIC_KICK;
 }
 
-/* 11.5.1. There is no SMM; only LINT0 may be ExtINT, and its line says the rest. */
-static enum vlapic_accepted raise_lvt(struct vlapic *l, unsigned reg)
-{
-    uint32_t lvt = get(l, reg);
-
-    if (lvt & LVT_MASKED)
-        return VLAPIC_NOTHING;
-    if (LVT_DELIVERY(lvt) == VLAPIC_FIXED)
-        return raise_vector(l, lvt & 0xFF, false);
-    if (LVT_DELIVERY(lvt) == VLAPIC_NMI)
-        return raise_event(l, VLAPIC_EVENT_NMI);
-    if (LVT_DELIVERY(lvt) == VLAPIC_INIT)
-        return VLAPIC_ACCEPTED_INIT;
-    return LVT_DELIVERY(lvt) == VLAPIC_EXTINT && reg == VLAPIC_REG_LVT_LINT0 ? VLAPIC_KICK : VLAPIC_NOTHING;
-}
-
 enum vlapic_accepted vlapic_accept(struct vlapic *l, const struct vlapic_message *message)
 {
     if (!is_enabled(l) || message->deassert)
         return VLAPIC_NOTHING;
-    switch (message->delivery) {
-    case VLAPIC_FIXED:
-    case VLAPIC_LOWEST_PRIORITY: /* refused by an APIC that software disabled (11.4.7.2) */
-        return get(l, VLAPIC_REG_SVR) & SVR_ENABLE ? raise_vector(l, message->vector, message->level) : VLAPIC_NOTHING;
-    case VLAPIC_NMI:
+    if (message->delivery == VLAPIC_NMI)
         return raise_event(l, VLAPIC_EVENT_NMI);
-    case VLAPIC_INIT:
-        return VLAPIC_ACCEPTED_INIT;
-    case VLAPIC_SIPI:
-        return VLAPIC_ACCEPTED_SIPI;
-    default:
-        return message->delivery == VLAPIC_EXTINT ? VLAPIC_ACCEPTED_EXTINT : VLAPIC_NOTHING;
-    }
+    if (message->delivery > VLAPIC_LOWEST_PRIORITY)
+        return passed_on[message->delivery & 7];
+    if (!(get(l, VLAPIC_REG_SVR) & SVR_ENABLE)) /* 11.4.7.2 */
+        return VLAPIC_NOTHING;
+    return raise_vector(l, message->vector, message->level);
+}
+
+/* 11.5.1. There is no SMM; only LINT0 may be ExtINT, and its line says the rest. */
+static enum vlapic_accepted raise_lvt(struct vlapic *l, unsigned reg)
+{
+    uint32_t lvt = get(l, reg);
+    struct vlapic_message message = { .delivery = LVT_DELIVERY(lvt), .vector = (uint8_t)lvt };
+
+    if (lvt & LVT_MASKED || message.delivery == VLAPIC_LOWEST_PRIORITY || message.delivery == VLAPIC_SIPI)
+        return VLAPIC_NOTHING;
+    if (message.delivery == VLAPIC_EXTINT)
+        return reg == VLAPIC_REG_LVT_LINT0 ? VLAPIC_KICK : VLAPIC_NOTHING;
+    return vlapic_accept(l, &message);
 }
 
 enum vlapic_accepted vlapic_lint(struct vlapic *l, unsigned pin, bool level)
@@ -229,15 +213,19 @@ bool vlapic_nmi_take(struct vlapic *l)
 
 /* ----------------------------------------------------------------------------------------------------- addresses */
 
+static uint32_t from_byte(uint8_t destination)
+{
+    return destination == 0xFF ? VLAPIC_BROADCAST : destination;
+}
+
 bool vlapic_message_from_msi(uint64_t address, uint32_t data, struct vlapic_message *message)
 {
-    uint32_t destination = (address >> 12) & 0xFF;
     bool level = data & 1 << 15, one_of_many = (address & 0xC) == 0xC; /* redirection hint, logical */
 
     if (address >> 20 != 0xFEE)
         return false;
     *message = (struct vlapic_message){
-        .destination = destination == 0xFF ? VLAPIC_BROADCAST : destination,
+        .destination = from_byte((uint8_t)(address >> 12)),
         .delivery = (data >> 8) & 7,
         .vector = (uint8_t)data,
         .logical = address & 1 << 2,
@@ -249,21 +237,21 @@ bool vlapic_message_from_msi(uint64_t address, uint32_t data, struct vlapic_mess
     return true;
 }
 
-struct vlapic_message vlapic_message_from_icr(uint32_t sender, uint64_t icr, bool x2apic)
+/* What ICR sends (11.6.1, 11.12.9). */
+static struct vlapic_message message_from_icr(const struct vlapic *l)
 {
-    uint32_t destination = (uint32_t)(icr >> 32);
+    uint32_t icr = l->reg[VLAPIC_REG_ICR], destination = l->reg[VLAPIC_REG_ICR_HIGH];
+    uint8_t delivery = (icr >> 8) & 7;
 
-    if (!x2apic)
-        destination = destination >> 24 == 0xFF ? VLAPIC_BROADCAST : destination >> 24;
     return (struct vlapic_message){
-        .destination = destination,
-        .sender = sender,
+        .destination = is_x2apic(l) ? destination : from_byte((uint8_t)(destination >> 24)),
+        .sender = l->apic_id,
         .shorthand = (icr >> 18) & 3,
-        .delivery = (icr >> 8) & 7,
+        .delivery = delivery,
         .vector = (uint8_t)icr,
         .logical = icr & 1 << 11,
         .level = false, /* IPIs are edge-triggered whatever the bit says, but for the INIT de-assert (11.6.1) */
-        .deassert = ((icr >> 8) & 7) == VLAPIC_INIT && (icr & 1 << 15) && !(icr & 1 << 14),
+        .deassert = delivery == VLAPIC_INIT && (icr & 1 << 15) && !(icr & 1 << 14),
     };
 }
 
@@ -311,19 +299,10 @@ static void send(struct vlapic *l, struct vlapic_message message, struct vlapic_
 
 /* --------------------------------------------------------------------------------------------------------- timer */
 
-static enum timer_mode timer_mode(uint32_t lvt)
+/* Counting in the first two modes. */
+static enum timer_mode timer_mode(const uint32_t *reg)
 {
-    return (lvt >> 17) & 3;
-}
-
-static bool is_periodic(const struct vlapic *l)
-{
-    return timer_mode(l->reg[VLAPIC_REG_LVT_TIMER]) == TIMER_PERIODIC;
-}
-
-static bool is_counting(const struct vlapic *l)
-{
-    return timer_mode(l->reg[VLAPIC_REG_LVT_TIMER]) <= TIMER_PERIODIC;
+    return (reg[VLAPIC_REG_LVT_TIMER] >> 17) & 3;
 }
 
 /* Figure 11-10. */
@@ -343,35 +322,37 @@ static uint64_t period_tsc(const struct vlapic *l)
 {
     uint64_t period = (uint64_t)l->reg[VLAPIC_REG_INITIAL_COUNT] << divide_shift(l->reg[VLAPIC_REG_DIVIDE]);
 
-    return is_periodic(l) && period < VLAPIC_PERIOD_MIN_TSC ? VLAPIC_PERIOD_MIN_TSC : period;
+    return timer_mode(l->reg) == TIMER_PERIODIC && period < VLAPIC_PERIOD_MIN_TSC ? VLAPIC_PERIOD_MIN_TSC : period;
+}
+
+/* Until the count reaches zero; in periodic mode, the next time. */
+static uint64_t ticks_left(const struct vlapic *l, uint64_t now)
+{
+    return l->timer_due > now ? l->timer_due - now : period_tsc(l) - (now - l->timer_due) % period_tsc(l);
 }
 
 static uint32_t current_count(const struct vlapic *l, uint64_t now)
 {
-    uint64_t left, count, due = l->timer_due;
+    uint64_t count;
 
-    if (!is_counting(l) || due == VLAPIC_TIMER_NEVER || (due <= now && !is_periodic(l)))
+    if (timer_mode(l->reg) > TIMER_PERIODIC || l->timer_due == VLAPIC_TIMER_NEVER ||
+        (l->timer_due <= now && timer_mode(l->reg) != TIMER_PERIODIC))
         return 0;
-    left = due > now ? due - now : period_tsc(l) - (now - due) % period_tsc(l);
-    count = ((left - 1) >> divide_shift(l->reg[VLAPIC_REG_DIVIDE])) + 1;
+    count = ((ticks_left(l, now) - 1) >> divide_shift(l->reg[VLAPIC_REG_DIVIDE])) + 1;
     return count < l->reg[VLAPIC_REG_INITIAL_COUNT] ? (uint32_t)count : l->reg[VLAPIC_REG_INITIAL_COUNT];
 }
 
 bool vlapic_timer_fire(struct vlapic *l, uint64_t now)
 {
-    uint64_t due = l->timer_due;
-
-    if (due == VLAPIC_TIMER_NEVER || due > now)
+    if (l->timer_due == VLAPIC_TIMER_NEVER || l->timer_due > now)
         return false;
-    l->timer_due = VLAPIC_TIMER_NEVER;
-    if (is_periodic(l))
-        l->timer_due = add_saturating(now, period_tsc(l) - (now - due) % period_tsc(l));
+    l->timer_due = timer_mode(l->reg) == TIMER_PERIODIC ? add_saturating(now, ticks_left(l, now)) : VLAPIC_TIMER_NEVER;
     return raise_lvt(l, VLAPIC_REG_LVT_TIMER) == VLAPIC_KICK;
 }
 
 void vlapic_tsc_written(struct vlapic *l, uint64_t before, uint64_t after)
 {
-    if (is_counting(l) && l->timer_due != VLAPIC_TIMER_NEVER)
+    if (timer_mode(l->reg) <= TIMER_PERIODIC && l->timer_due != VLAPIC_TIMER_NEVER)
         l->timer_due = l->timer_due > before ? add_saturating(after, l->timer_due - before) : after;
 }
 
@@ -386,28 +367,21 @@ static uint32_t read_register(const struct vlapic *l, unsigned reg, uint64_t now
 
 static void write_lvt(struct vlapic *l, unsigned reg, uint32_t value)
 {
-    enum timer_mode before = timer_mode(l->reg[reg]), after = timer_mode(value);
+    enum timer_mode before = timer_mode(l->reg), after;
 
     set(l, reg, l->reg[VLAPIC_REG_SVR] & SVR_ENABLE ? value : value | LVT_MASKED); /* 11.4.7.2 */
-    if (reg == VLAPIC_REG_LVT_TIMER && before != after && (before | after) > TIMER_PERIODIC) {
+    after = timer_mode(l->reg);
+    if (before != after && (before | after) > TIMER_PERIODIC) {
         l->timer_due = VLAPIC_TIMER_NEVER; /* to or from TSC deadline: disarmed (11.5.4.1) */
         l->reg[VLAPIC_REG_INITIAL_COUNT] = 0;
     }
 }
 
-/* The count that is left goes on at the new rate. */
-static void write_divide(struct vlapic *l, uint32_t value, uint64_t now)
-{
-    uint32_t count = current_count(l, now);
-
-    l->reg[VLAPIC_REG_DIVIDE] = value;
-    if (count != 0 && l->timer_due > now)
-        l->timer_due = add_saturating(now, (uint64_t)count << divide_shift(value));
-}
-
 /* `value` holds only writable bits. */
 static void write_register(struct vlapic *l, unsigned reg, uint32_t value, uint64_t now, struct vlapic_effect *effect)
 {
+    uint64_t count;
+
     switch (reg) {
     case VLAPIC_REG_EOI:
         if (vlapic_eoi(l, &effect->vector))
@@ -423,7 +397,7 @@ static void write_register(struct vlapic *l, unsigned reg, uint32_t value, uint6
         return;
     case VLAPIC_REG_ICR:
         l->reg[reg] = value;
-        send(l, vlapic_message_from_icr(l->apic_id, (uint64_t)l->reg[reg + 1] << 32 | value, is_x2apic(l)), effect);
+        send(l, message_from_icr(l), effect);
         return;
     case VLAPIC_REG_SELF_IPI:
         send(l, (struct vlapic_message){ .shorthand = VLAPIC_TO_SELF, .vector = (uint8_t)value }, effect);
@@ -432,16 +406,19 @@ static void write_register(struct vlapic *l, unsigned reg, uint32_t value, uint6
         write_lvt(l, reg, value);
         break;
     case VLAPIC_REG_INITIAL_COUNT:
-        if (!is_counting(l))
+        if (timer_mode(l->reg) > TIMER_PERIODIC)
             return;
         l->reg[reg] = value;
         l->timer_due = value == 0 ? VLAPIC_TIMER_NEVER : add_saturating(now, period_tsc(l));
         break;
     case VLAPIC_REG_DIVIDE:
-        write_divide(l, value, now);
+        count = current_count(l, now); /* what is left of it goes on at the new rate */
+        l->reg[reg] = value;
+        if (count != 0 && l->timer_due > now)
+            l->timer_due = add_saturating(now, count << divide_shift(value));
         break;
     default: /* TPR, LDR, DFR, ICR_HIGH */
-        set(l, reg, reg == VLAPIC_REG_DFR ? value | rules[reg].kept : value);
+        set(l, reg, value | (rules[reg].reset & ~rules[reg].writable));
         return;
     }
     effect->bits |= VLAPIC_EFFECT_TIMER;
@@ -483,14 +460,9 @@ bool vlapic_mmio_write(struct vlapic *l, uint32_t offset, uint32_t value, uint64
 static void reset_registers(struct vlapic *l)
 {
     for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
-        set(l, reg, reg >= VLAPIC_REG_LVT_TIMER && reg <= VLAPIC_REG_LVT_ERROR ? LVT_MASKED : 0);
+        set(l, reg, reset_value(l->apic_id, is_x2apic(l), reg));
     for (unsigned word = 0; word < 8; word++)
         settle_word(l, word);
-    set(l, VLAPIC_REG_ID, is_x2apic(l) ? l->apic_id : l->apic_id << 24);
-    set(l, VLAPIC_REG_VERSION, VERSION);
-    set(l, VLAPIC_REG_SVR, SVR_RESET);
-    set(l, VLAPIC_REG_LDR, is_x2apic(l) ? x2apic_ldr(l->apic_id) : 0);
-    set(l, VLAPIC_REG_DFR, DFR_FLAT);
     WRITE_ONCE(l->esr_collected, 0);
     WRITE_ONCE(l->isr_top, 0);
     l->timer_due = VLAPIC_TIMER_NEVER;
@@ -506,12 +478,9 @@ static bool write_base(struct vlapic *l, uint64_t value, struct vlapic_effect *e
         return false;
     if (value != l->apic_base)
         effect->bits |= VLAPIC_EFFECT_BASE;
-    if (x2apic && !is_x2apic(l)) {
-        set(l, VLAPIC_REG_ID, l->apic_id);
-        set(l, VLAPIC_REG_LDR, x2apic_ldr(l->apic_id));
-        set(l, VLAPIC_REG_DFR, DFR_FLAT);
-        l->reg[VLAPIC_REG_ICR_HIGH] = 0; /* xAPIC's destination means nothing here */
-    }
+    if (x2apic && !is_x2apic(l)) /* what xAPIC mode had in these means nothing here */
+        for (unsigned i = 0; i < ARRAY_SIZE(mode_registers); i++)
+            set(l, mode_registers[i], reset_value(l->apic_id, true, mode_registers[i]));
     WRITE_ONCE(l->apic_base, value);
     if (!enable) {
         reset_registers(l);
@@ -527,7 +496,7 @@ bool vlapic_msr_read(struct vlapic *l, uint32_t index, uint64_t now, uint64_t *v
     if (index == MSR_APIC_BASE) {
         *value = l->apic_base;
     } else if (index == MSR_TSC_DEADLINE) {
-        *value = is_counting(l) || l->timer_due == VLAPIC_TIMER_NEVER ? 0 : l->timer_due;
+        *value = timer_mode(l->reg) <= TIMER_PERIODIC || l->timer_due == VLAPIC_TIMER_NEVER ? 0 : l->timer_due;
     } else {
         if (!is_x2apic(l) || reg >= VLAPIC_REG_COUNT || !(rules[reg].access & X2R))
             return false;
@@ -546,7 +515,7 @@ bool vlapic_msr_write(struct vlapic *l, uint32_t index, uint64_t value, uint64_t
     if (index == MSR_APIC_BASE)
         return write_base(l, value, effect);
     if (index == MSR_TSC_DEADLINE) {
-        if (timer_mode(l->reg[VLAPIC_REG_LVT_TIMER]) == TIMER_DEADLINE) {
+        if (timer_mode(l->reg) == TIMER_DEADLINE) {
             l->timer_due = value == 0 ? VLAPIC_TIMER_NEVER : value;
             effect->bits |= VLAPIC_EFFECT_TIMER;
         }
@@ -594,35 +563,27 @@ void vlapic_state_get(const struct vlapic *l, struct vlapic_state *state)
         state->reg[reg] = get(l, reg);
 }
 
-/* Whether register `reg` of an APIC with this ID can have the value that `s` gives it. */
+/* Whether register `reg` of this APIC can have the value that `s` gives it. */
 static bool is_legal(const struct vlapic *l, const struct vlapic_state *s, unsigned reg)
 {
     bool x2apic = s->apic_base & VLAPIC_BASE_X2APIC;
-    uint32_t value = s->reg[reg];
+    uint8_t access = x2apic ? X2R | X2W : X | XW;
+    uint32_t variable = rules[reg].kept;
 
-    if (reg == VLAPIC_REG_ID)
-        return value == (x2apic ? l->apic_id : l->apic_id << 24);
-    if (reg == VLAPIC_REG_VERSION)
-        return value == VERSION;
-    if (reg == VLAPIC_REG_LDR && x2apic)
-        return value == x2apic_ldr(l->apic_id);
+    if ((rules[reg].access & access) == access)
+        variable |= rules[reg].writable;
+    if (rules[reg].reset == LVT_MASKED && !(s->reg[VLAPIC_REG_SVR] & SVR_ENABLE))
+        variable &= ~LVT_MASKED;
     if (reg == VLAPIC_REG_ICR_HIGH && x2apic)
-        return true;
-    if (reg == VLAPIC_REG_SELF_IPI)
-        return value == 0;
-    if (reg >= VLAPIC_REG_LVT_TIMER && reg <= VLAPIC_REG_LVT_ERROR && !(value & LVT_MASKED) &&
-        !(s->reg[VLAPIC_REG_SVR] & SVR_ENABLE))
-        return false;
-    if (reg == VLAPIC_REG_DFR && ~value & rules[reg].kept)
-        return false;
-    return !(value & ~(rules[reg].writable | rules[reg].kept));
+        variable = UINT32_MAX;
+    return !((s->reg[reg] ^ reset_value(l->apic_id, x2apic, reg)) & ~variable);
 }
 
 enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
 {
     bool enable = s->apic_base & VLAPIC_BASE_ENABLE, x2apic = s->apic_base & VLAPIC_BASE_X2APIC;
-    bool armed = s->timer_due_tsc != VLAPIC_TIMER_NEVER, counting;
-    enum timer_mode mode = timer_mode(s->reg[VLAPIC_REG_LVT_TIMER]);
+    bool armed = s->timer_due_tsc != VLAPIC_TIMER_NEVER, counting = s->reg[VLAPIC_REG_INITIAL_COUNT] != 0;
+    enum timer_mode mode = timer_mode(s->reg);
     uint32_t events = s->flags << FLAGS_SHIFT;
 
     if ((s->apic_base & BASE_RESERVED) || (x2apic && !enable))
@@ -632,9 +593,7 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
     for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
         if (!is_legal(l, s, reg))
             return refuse(CL_BAD_ARGUMENT, "local APIC state: register %x0h cannot be %x", reg, s->reg[reg]);
-    counting = s->reg[VLAPIC_REG_INITIAL_COUNT] != 0;
-    if ((mode > TIMER_PERIODIC && counting) || (armed && mode <= TIMER_PERIODIC && !counting) ||
-        (armed && mode == TIMER_RESERVED))
+    if (mode <= TIMER_PERIODIC ? armed && !counting : counting || (armed && mode == TIMER_RESERVED))
         return refuse(CL_BAD_ARGUMENT, "local APIC state: the timer's mode and count contradict timer_due_tsc");
 
     WRITE_ONCE(l->apic_base, s->apic_base);

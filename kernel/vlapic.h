@@ -16,12 +16,8 @@
 #define CL_KERNEL_VLAPIC_H
 
 #include "abi/vlapic_state.h"
+#include "kernel/apic_table.h"
 #include "kernel/types.h"
-
-#define VLAPIC_BASE_DEFAULT UINT64_C(0xFEE00000)
-#define VLAPIC_BASE_BSP (UINT64_C(1) << 8)
-#define VLAPIC_BASE_X2APIC (UINT64_C(1) << 10)
-#define VLAPIC_BASE_ENABLE (UINT64_C(1) << 11)
 
 #define VLAPIC_BROADCAST UINT32_MAX
 #define VLAPIC_LINES 2
@@ -29,18 +25,6 @@
 /* A periodic timer interrupts no faster than this, however short a period the guest asks for, so that it cannot storm
  * the host: 20,000 TSC ticks are 7 µs at 3 GHz. */
 #define VLAPIC_PERIOD_MIN_TSC 20000u
-
-enum vlapic_delivery { /* SDM Vol. 3A 11.6.1, figure 11-12 */
-                       VLAPIC_FIXED = 0,
-                       VLAPIC_LOWEST_PRIORITY = 1,
-                       VLAPIC_SMI = 2,
-                       VLAPIC_NMI = 4,
-                       VLAPIC_INIT = 5,
-                       VLAPIC_SIPI = 6,
-                       VLAPIC_EXTINT = 7,
-};
-
-enum vlapic_shorthand { VLAPIC_TO_DESTINATION = 0, VLAPIC_TO_SELF = 1, VLAPIC_TO_ALL = 2, VLAPIC_TO_OTHERS = 3 };
 
 /* An interrupt on its way to local APICs: from an MSI, an IOAPIC pin or an ICR. */
 struct vlapic_message {
@@ -137,9 +121,6 @@ static inline void vlapic_cr8_set(struct vlapic *l, uint64_t value)
 
 /* An MSI write (11.11). False when the address is not FEExxxxxh: no interrupt. Destination FFh means all. */
 bool vlapic_message_from_msi(uint64_t address, uint32_t data, struct vlapic_message *message) CL_MUST_CHECK;
-
-/* The message that an ICR value sends (11.6.1, 11.12.9); `x2apic` says how wide the destination in `icr` is. */
-struct vlapic_message vlapic_message_from_icr(uint32_t sender, uint64_t icr, bool x2apic);
 
 /* Whether this APIC is addressed (11.6.2, 11.12.10). Anyone. */
 bool vlapic_matches(const struct vlapic *l, const struct vlapic_message *message);

@@ -6,9 +6,9 @@
 #include "svm/svm.h"
 
 #define IOPM_ORDER 2 /* three pages, and one that nobody reads */
+#define HOST_ORDER 1
 
 struct svm_cpu svm_cpus[MAX_CPUS];
-static uint64_t iopm_pa;
 
 /* Every I/O port exits: the map is full of ones and the same for all VMs. Made with the first CPU. */
 static enum cl_status iopm_create(void)
@@ -18,13 +18,8 @@ static enum cl_status iopm_create(void)
     if (map == NULL)
         return CL_NO_MEMORY;
     memset(map, 0xFF, PAGE_SIZE << IOPM_ORDER);
-    iopm_pa = pool_physical(map).value;
+    svm_host.iopm_pa = pool_physical(map).value;
     return CL_OK;
-}
-
-uint64_t svm_iopm_pa(void)
-{
-    return iopm_pa;
 }
 
 /* APM Vol. 2 15.4, 15.30.4. The two pages of a CPU are taken once and stay with it. */
@@ -32,18 +27,16 @@ enum cl_status svm_cpu_enable(void)
 {
     struct svm_cpu *cpu = &svm_cpus[cpu_index()];
 
-    if (iopm_pa == 0)
+    if (svm_host.iopm_pa == 0)
         TRY(iopm_create());
-    if (cpu->hsave == NULL)
-        cpu->hsave = pool_pages(NULL, 0);
     if (cpu->host_area == NULL)
-        cpu->host_area = pool_pages(NULL, 0);
-    if (cpu->hsave == NULL || cpu->host_area == NULL)
+        cpu->host_area = pool_pages(NULL, HOST_ORDER);
+    if (cpu->host_area == NULL)
         return CL_NO_MEMORY;
     cpu->host_pa = pool_physical(cpu->host_area).value;
 
     x86_wrmsr(MSR_EFER, x86_rdmsr(MSR_EFER) | EFER_SVME);
-    x86_wrmsr(MSR_VM_HSAVE_PA, pool_physical(cpu->hsave).value);
+    x86_wrmsr(MSR_VM_HSAVE_PA, cpu->host_pa + PAGE_SIZE);
     if (svm_host.has_rdtscp)
         x86_wrmsr(MSR_TSC_AUX, 0);
     cpu->tsc_aux = 0;

@@ -16,24 +16,32 @@ VMCB_RIP equ 0x578
 VMCB_RSP equ 0x5D8
 VMCB_RAX equ 0x5F8
 
-; Offsets in struct vcpu_page, held to it by static_assert in enter.c.
-PAGE_RAX equ 0 * 8
-PAGE_RCX equ 1 * 8
-PAGE_RDX equ 2 * 8
-PAGE_RBX equ 3 * 8
-PAGE_RSP equ 4 * 8
-PAGE_RBP equ 5 * 8
-PAGE_RSI equ 6 * 8
-PAGE_RDI equ 7 * 8
-PAGE_R8 equ 8 * 8
-PAGE_R9 equ 9 * 8
-PAGE_R10 equ 10 * 8
-PAGE_R11 equ 11 * 8
-PAGE_R12 equ 12 * 8
-PAGE_R13 equ 13 * 8
-PAGE_R14 equ 14 * 8
-PAGE_R15 equ 15 * 8
-PAGE_RIP equ 16 * 8
+; Offsets in struct vcpu_page, in its order: held to it by static_assert in enter.c.
+%macro page_registers 1-*
+    %assign offset 0
+    %rep %0
+        PAGE_%1 equ offset
+        %assign offset offset + 8
+        %rotate 1
+    %endrep
+%endmacro
+page_registers rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, rip
+
+; Move registers between their places in the page at %1 and themselves.
+%macro load_from 2-*
+    %define page %1
+    %rep %0 - 1
+        %rotate 1
+        mov %1, [page + PAGE_%1]
+    %endrep
+%endmacro
+%macro store_to 2-*
+    %define page %1
+    %rep %0 - 1
+        %rotate 1
+        mov [page + PAGE_%1], %1
+    %endrep
+%endmacro
 
 section .text
 
@@ -42,32 +50,19 @@ section .text
 global svm_enter:function
 svm_enter:
     push rbp
-    push rdi ; [rsp + 16]
-    push rsi ; [rsp + 8]
-    push rcx ; [rsp]
+    push rsi
+    push rdi
+    push rcx
 
-    mov rax, [rdi + PAGE_RAX]
-    mov rbx, [rdi + PAGE_RSP]
-    mov rcx, [rdi + PAGE_RIP]
+    mov rax, [rdi + PAGE_rax]
+    mov rbx, [rdi + PAGE_rsp]
+    mov rcx, [rdi + PAGE_rip]
     mov [rsi + VMCB_RAX], rax
     mov [rsi + VMCB_RSP], rbx
     mov [rsi + VMCB_RIP], rcx
     mov rax, rdx
 
-    mov rcx, [rdi + PAGE_RCX]
-    mov rdx, [rdi + PAGE_RDX]
-    mov rbx, [rdi + PAGE_RBX]
-    mov rbp, [rdi + PAGE_RBP]
-    mov rsi, [rdi + PAGE_RSI]
-    mov r8, [rdi + PAGE_R8]
-    mov r9, [rdi + PAGE_R9]
-    mov r10, [rdi + PAGE_R10]
-    mov r11, [rdi + PAGE_R11]
-    mov r12, [rdi + PAGE_R12]
-    mov r13, [rdi + PAGE_R13]
-    mov r14, [rdi + PAGE_R14]
-    mov r15, [rdi + PAGE_R15]
-    mov rdi, [rdi + PAGE_RDI]
+    load_from rdi, rcx, rdx, rbx, rbp, rsi, r8, r9, r10, r11, r12, r13, r14, r15, rdi
 
     clgi
     sti
@@ -75,33 +70,20 @@ svm_enter:
     vmrun
     vmsave
 
-    mov rax, [rsp]
+    pop rax
     vmload
 
-    mov rax, [rsp + 16]
-    mov [rax + PAGE_RCX], rcx
-    mov [rax + PAGE_RDX], rdx
-    mov [rax + PAGE_RBX], rbx
-    mov [rax + PAGE_RBP], rbp
-    mov [rax + PAGE_RSI], rsi
-    mov [rax + PAGE_RDI], rdi
-    mov [rax + PAGE_R8], r8
-    mov [rax + PAGE_R9], r9
-    mov [rax + PAGE_R10], r10
-    mov [rax + PAGE_R11], r11
-    mov [rax + PAGE_R12], r12
-    mov [rax + PAGE_R13], r13
-    mov [rax + PAGE_R14], r14
-    mov [rax + PAGE_R15], r15
+    pop rax
+    store_to rax, rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
 
     mov rdi, rax
-    mov rsi, [rsp + 8]
+    pop rsi
     mov rcx, [rsi + VMCB_RAX]
     mov rdx, [rsi + VMCB_RSP]
     mov rax, [rsi + VMCB_RIP]
-    mov [rdi + PAGE_RAX], rcx
-    mov [rdi + PAGE_RSP], rdx
-    mov [rdi + PAGE_RIP], rax
+    mov [rdi + PAGE_rax], rcx
+    mov [rdi + PAGE_rsp], rdx
+    mov [rdi + PAGE_rip], rax
 
     cli
     stgi
@@ -111,7 +93,6 @@ svm_enter:
     xor r9d, r9d
     xor r10d, r10d
     xor r11d, r11d
-    add rsp, 24
     pop rbp
     ret
 

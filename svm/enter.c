@@ -5,7 +5,7 @@
  * the table needs more than a copy.
  */
 #include "kernel/cpu.h"
-#include "svm/svm.h"
+#include "svm/exit_table.h"
 
 static_assert(offsetof(struct vcpu_page, gpr) == 0 && offsetof(struct vcpu_page, rip) == 16 * 8, "enter.asm");
 
@@ -21,38 +21,16 @@ static inline void run(struct vcpu_page **page, struct vmcb **vmcb, uint64_t vmc
 
 /* The page is shared with the VMM, so every value is read once and cut to what the guest may have. Ring 3 may have changed
  * its FS base, or another thread may run the vCPU now: VMLOAD shall give back the one that the kernel knows. */
-static inline void prepare(const struct vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *vmcb)
+static inline void prepare(const struct vcpu *vcpu, struct svm_cpu *cpu, struct svm_vcpu *svm, struct vmcb *vmcb)
 {
     const struct vcpu_page *page = vcpu->page;
 
-    if (__builtin_expect(svm->generation != svm->cpu->generation, 0))
-        svm_asid_assign(svm->cpu, svm);
-    svm->cpu->host_area->save.fs.base = this_cpu()->fs_base;
+    if (__builtin_expect(svm->generation != cpu->generation, 0))
+        svm_asid_assign(cpu, svm);
+    cpu->host_area->save.fs.base = this_cpu()->fs_base;
     vmcb->control.tsc_offset = vcpu->tsc_offset;
     vmcb->control.v_tpr = READ_ONCE(page->cr8) & 0xF;
     vmcb->save.rflags = (READ_ONCE(page->rflags) & SVM_RFLAGS) | RFLAGS_FIXED;
-}
-
-static inline void finish(struct vcpu_page *page, const struct vmcb *vmcb)
-{
-    page->rflags = vmcb->save.rflags;
-    page->cr8 = vmcb->control.v_tpr;
-}
-
-/* With an event to prepare, or after an exit that the kernel does not see: one that ends an NMI's blocking. */
-static __attribute__((noinline)) void enter_slowly(struct vcpu *vcpu, struct svm_vcpu *svm, struct virt_exit *exit)
-{
-    struct vcpu_page *page = vcpu->page;
-    struct vmcb *vmcb = svm->vmcb;
-    bool decoded;
-
-    do {
-        prepare(vcpu, svm, vmcb);
-        svm_event_prepare(svm);
-        run(&page, &vmcb, svm->vmcb_pa, svm->cpu->host_pa);
-        decoded = svm_exit_decode(svm, exit);
-        finish(page, vmcb);
-    } while (!decoded);
 }
 
 /* Loaded on this CPU. Where the processor saves no next RIP, and for exits that are not an instruction's, it is zero. */
@@ -61,29 +39,24 @@ void svm_vcpu_enter(struct vcpu *vcpu, struct virt_exit *exit)
     struct svm_vcpu *svm = vcpu->virt;
     struct vcpu_page *page = vcpu->page;
     struct vmcb *vmcb = svm->vmcb;
-    uint64_t code, next_rip;
+    struct svm_cpu *cpu = svm->cpu;
+    uint64_t code;
 
-    if (__builtin_expect(svm->special != 0, 0)) {
-        enter_slowly(vcpu, svm, exit);
-        return;
-    }
-    prepare(vcpu, svm, vmcb);
-    run(&page, &vmcb, svm->vmcb_pa, svm->cpu->host_pa);
+    prepare(vcpu, cpu, svm, vmcb);
+    if (__builtin_expect(svm->special != 0, 0))
+        svm_event_prepare(svm);
+    run(&page, &vmcb, svm->vmcb_pa, cpu->host_pa);
     code = vmcb->control.exit_code;
     if (__builtin_expect(code >= VMEXIT_TABLE_END || svm_exit_rows[code].finish != SVM_EXIT_PLAIN ||
-                             (vmcb->control.exit_int_info & EVENT_VALID),
+                             (vmcb->control.exit_int_info & EVENT_VALID) || svm->special != 0,
                          0)) {
-        bool decoded = svm_exit_decode(svm, exit);
-
-        finish(page, vmcb);
-        if (!decoded)
-            enter_slowly(vcpu, svm, exit);
-        return;
+        svm_exit_decode(svm, exit);
+    } else {
+        exit->kind = svm_exit_rows[code].kind;
+        exit->next_rip = vmcb->control.next_rip;
+        exit->length = exit->next_rip != 0 ? (uint8_t)(exit->next_rip - vmcb->save.rip) : 0;
+        vmcb->control.event_injection = 0;
     }
-    next_rip = vmcb->control.next_rip;
-    exit->kind = svm_exit_rows[code].kind;
-    exit->length = next_rip != 0 ? (uint8_t)(next_rip - vmcb->save.rip) : 0;
-    exit->next_rip = next_rip;
-    vmcb->control.event_injection = 0;
-    finish(page, vmcb);
+    page->rflags = vmcb->save.rflags;
+    page->cr8 = vmcb->control.v_tpr;
 }

@@ -8,6 +8,9 @@
  * SVM does not say when an NMI handler ends. After an NMI was injected IRET is intercepted; that exit comes before the
  * IRET, so the guest is stepped over it with RFLAGS.TF, which it must not see: no event is injected meanwhile, every
  * exception is intercepted, and TF and DR6 are put back whatever happens.
+ *
+ * The same step goes over the instruction behind STI where the processor would forget the shadow at the next entry: an
+ * interrupt let in between STI and HLT is one that the guest then waits for in vain.
  */
 #include "kernel/assert.h"
 #include "svm/svm.h"
@@ -26,9 +29,20 @@ static unsigned event_type(uint64_t event)
     return (unsigned)((event & EVENT_TYPE) >> EVENT_TYPE_SHIFT);
 }
 
-static uint64_t event_make(unsigned type, uint8_t vector)
+/* Nothing to inject, 0, for the events that RIP stands on. */
+uint64_t svm_event_make(enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error)
 {
-    return EVENT_VALID | ((uint64_t)type << EVENT_TYPE_SHIFT) | vector;
+    switch (type) {
+    case VCPU_EVENT_INTERRUPT:
+        return EVENT_VALID | (EVENT_TYPE_INTR << EVENT_TYPE_SHIFT) | vector;
+    case VCPU_EVENT_NMI:
+        return EVENT_VALID | (EVENT_TYPE_NMI << EVENT_TYPE_SHIFT) | VECTOR_NMI;
+    case VCPU_EVENT_EXCEPTION:
+        return EVENT_VALID | (EVENT_TYPE_EXCEPTION << EVENT_TYPE_SHIFT) | vector |
+               (has_error ? EVENT_ERROR_VALID | ((uint64_t)error << EVENT_ERROR_SHIFT) : 0);
+    default:
+        return 0;
+    }
 }
 
 /* Nothing is queued or half done, and the guest's own state lets an event of this kind in. */
@@ -48,14 +62,18 @@ bool svm_vcpu_interruptible(struct vcpu *vcpu, bool nmi)
     return (svm->special & ~(uint32_t)SPECIAL_WINDOW) == 0 && guest_open(svm, READ_ONCE(vcpu->page->rflags), nmi);
 }
 
+static void intercept(struct svm_vcpu *svm, uint32_t what, bool on)
+{
+    uint32_t *word = &svm->vmcb->control.intercept_1;
+
+    *word = on ? *word | what : *word & ~what;
+}
+
 /* Record that an NMI handler runs, or that it has ended. */
 void svm_nmi_block(struct svm_vcpu *svm, bool blocked)
 {
     svm->nmi_blocked = blocked;
-    if (blocked)
-        svm->vmcb->control.intercept_1 |= INTERCEPT_IRET;
-    else
-        svm->vmcb->control.intercept_1 &= ~INTERCEPT_IRET;
+    intercept(svm, INTERCEPT_IRET, blocked);
 }
 
 /* An exception may come while an event waits, namely one that was met on the way to its handler. It goes first: another
@@ -71,26 +89,11 @@ void svm_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vecto
         svm->deferred = waiting;
         svm->special |= SPECIAL_DEFERRED;
     }
-    control->event_injection = 0;
-    switch (type) {
-    case VCPU_EVENT_INTERRUPT:
-        control->event_injection = event_make(EVENT_TYPE_INTR, vector);
-        break;
-    case VCPU_EVENT_NMI:
-        control->event_injection = event_make(EVENT_TYPE_NMI, VECTOR_NMI);
-        svm_nmi_block(svm, true);
-        break;
-    case VCPU_EVENT_EXCEPTION:
+    if (type == VCPU_EVENT_EXCEPTION)
         ASSERT(vector < 32 && vector != VECTOR_NMI);
-        control->event_injection = event_make(EVENT_TYPE_EXCEPTION, vector);
-        if (has_error)
-            control->event_injection |= EVENT_ERROR_VALID | ((uint64_t)error << EVENT_ERROR_SHIFT);
-        break;
-    case VCPU_EVENT_SOFT_INTERRUPT:
-    case VCPU_EVENT_SOFT_EXCEPTION:
-    case VCPU_EVENT_NONE:
-        break;
-    }
+    if (type == VCPU_EVENT_NMI)
+        svm_nmi_block(svm, true);
+    control->event_injection = svm_event_make(type, vector, has_error, error);
 }
 
 /* What the guest was about to take when it exited is taken at the next entry: EXITINTINFO has the form of EVENTINJ. A
@@ -121,13 +124,8 @@ static void window_apply(struct svm_vcpu *svm)
     control->v_priority = V_INTR_PRIO_15 | V_IGN_TPR;
     control->intercept_cr_write =
         (uint16_t)((control->intercept_cr_write & ~(1u << 8)) | (svm->wish_cr8 ? 1u << 8 : 0));
-    if (armed) {
-        control->intercept_1 |= INTERCEPT_VINTR;
-        svm->special |= SPECIAL_WINDOW;
-    } else {
-        control->intercept_1 &= ~INTERCEPT_VINTR;
-        svm->special &= ~(uint32_t)SPECIAL_WINDOW;
-    }
+    intercept(svm, INTERCEPT_VINTR, armed);
+    svm->special = (svm->special & ~(uint32_t)SPECIAL_WINDOW) | (armed ? SPECIAL_WINDOW : 0);
 }
 
 /* `interrupt` is also the wish when an interrupt waits only for the guest to lower its TPR. For an NMI that is blocked
@@ -159,7 +157,7 @@ void svm_event_prepare(struct svm_vcpu *svm)
         vmcb->save.rflags |= RFLAGS_TF;
     } else if ((svm->special & SPECIAL_DEBUG) && !(*injection & EVENT_VALID)) {
         vmcb->save.dr6 |= svm->pending_debug;
-        *injection = event_make(EVENT_TYPE_EXCEPTION, VECTOR_DB);
+        *injection = svm_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0);
         svm->pending_debug = 0;
         svm->special &= ~(uint32_t)SPECIAL_DEBUG;
     } else if ((svm->special & SPECIAL_DEFERRED) &&
@@ -183,6 +181,17 @@ void svm_step_begin(struct svm_vcpu *svm)
     window_apply(svm);
 }
 
+/* The guest stands in an interrupt shadow that the next entry would forget. PUSHF would show TF: it ends the step. In an
+ * NMI handler, where no interrupt gets in, the shadow does not matter. */
+void svm_step_shadow(struct svm_vcpu *svm)
+{
+    if (svm->nmi_blocked || (svm->special & SPECIAL_STEP))
+        return;
+    svm_step_begin(svm);
+    svm->step_shadow = true;
+    svm->vmcb->control.intercept_1 |= INTERCEPT_PUSHF;
+}
+
 /* The IRET is over, or its place was taken by something else that ends the blocking (SDM Vol. 3A 6.7.1: also an IRET
  * that faults). Nothing happens when there is no step. */
 void svm_step_end(struct svm_vcpu *svm)
@@ -191,6 +200,8 @@ void svm_step_end(struct svm_vcpu *svm)
         return;
     svm->special &= ~(uint32_t)SPECIAL_STEP;
     svm->vmcb->control.intercept_exceptions = SVM_EXCEPTIONS;
+    svm->vmcb->control.intercept_1 &= ~INTERCEPT_PUSHF;
+    svm->step_shadow = false;
     svm_nmi_block(svm, false);
     window_apply(svm);
 }
@@ -203,24 +214,23 @@ void svm_step_exit(struct svm_vcpu *svm, struct virt_exit *exit)
     uint64_t new_dr6 = vmcb->save.dr6 & ~svm->step_dr6 & DR6_EVENTS;
     bool trapped = exit->kind == VIRT_EXIT_EXCEPTION && exit->vector == VECTOR_DB && vmcb->save.rip != svm->step_rip;
 
-    if (!trapped && !svm->step_guest_tf)
+    if ((!trapped || svm->step_shadow) && !svm->step_guest_tf)
         vmcb->save.rflags &= ~RFLAGS_TF;
-    if (exit->kind == VIRT_EXIT_TASK_SWITCH)
+    if (exit->kind == VIRT_EXIT_TASK_SWITCH || (svm->step_shadow && exit->kind != VIRT_EXIT_INTERRUPT))
         svm_step_end(svm);
     if (exit->kind != VIRT_EXIT_EXCEPTION)
         return;
 
     svm_step_end(svm);
     if (!trapped && exit->vector != VECTOR_DB) {
-        vmcb->control.event_injection = event_make(EVENT_TYPE_EXCEPTION, exit->vector);
-        if (exit->has_error_code)
-            vmcb->control.event_injection |= EVENT_ERROR_VALID | ((uint64_t)exit->error_code << EVENT_ERROR_SHIFT);
+        vmcb->control.event_injection =
+            svm_event_make(VCPU_EVENT_EXCEPTION, exit->vector, exit->has_error_code, exit->error_code);
         if (exit->vector == VECTOR_PF)
             vmcb->save.cr2 = vmcb->control.exit_info_2;
     } else if (!trapped || svm->step_guest_tf || (new_dr6 & DR6_BREAKPOINTS)) {
         if (trapped && !svm->step_guest_tf)
             vmcb->save.dr6 &= ~(DR6_BS & ~svm->step_dr6);
-        vmcb->control.event_injection = event_make(EVENT_TYPE_EXCEPTION, VECTOR_DB);
+        vmcb->control.event_injection = svm_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0);
     } else {
         vmcb->save.dr6 = svm->step_dr6;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* exit.c: from EXITCODE to the kernel's words (APM Vol. 2 appendix C, 15.7 to 15.14). */
-#include "svm/svm.h"
+#include "svm/exit_table.h"
 
 /* The segment of OUTS is known only with decode assists, which are not used. */
 static void finish_io(const struct vmcb *vmcb, struct virt_exit *exit)
@@ -49,7 +49,7 @@ static void finish_task(const struct vmcb *vmcb, struct virt_exit *exit)
     exit->error_code = (uint32_t)info;
 }
 
-static void finish_memory(const struct vmcb *vmcb, struct virt_exit *exit)
+static void finish_memory(struct vmcb *vmcb, struct virt_exit *exit)
 {
     uint64_t info = vmcb->control.exit_info_1;
 
@@ -61,28 +61,41 @@ static void finish_memory(const struct vmcb *vmcb, struct virt_exit *exit)
         .flags = (info & NPF_WRITE ? VCPU_MEMORY_WRITE : 0) | (info & NPF_FETCH ? VCPU_MEMORY_FETCH : 0) |
                  (info & NPF_TABLE ? VCPU_MEMORY_TABLE : 0) | (info & NPF_PRESENT ? VCPU_MEMORY_PRESENT : 0),
     };
+    vmcb->control.event_injection = 0;
 }
 
-/* The rows that need more than their kind; false to enter again. */
-static bool finish_exit(struct svm_vcpu *svm, const struct svm_exit_row *row, struct virt_exit *exit)
+/* An entry that the processor refused, which leaves EVENTINJ to the auditor, or an exit that nobody asked for. */
+static void finish_refused(struct svm_vcpu *svm, struct virt_exit *exit)
+{
+    exit->kind = VIRT_EXIT_INVALID_STATE;
+    exit->detail = (uint32_t)svm->vmcb->control.exit_code;
+    svm->vmcb->control.exit_int_info = 0;
+    if (exit->detail == VMEXIT_INVALID_LOW)
+        svm_asid_entry_failed(svm->cpu, svm);
+}
+
+/* The rows that need more than their kind. */
+static void finish_row(struct svm_vcpu *svm, const struct svm_exit_row *row, struct virt_exit *exit)
 {
     struct vmcb *vmcb = svm->vmcb;
 
+    exit->kind = row->kind;
+    exit->intercept = row->intercept;
     switch ((enum svm_exit_finish)row->finish) {
     case SVM_EXIT_UNKNOWN:
-        exit->kind = VIRT_EXIT_INVALID_STATE;
-        exit->detail = (uint32_t)vmcb->control.exit_code;
+        finish_refused(svm, exit);
         break;
     case SVM_EXIT_PLAIN:
         break;
-    case SVM_EXIT_CR0:
-        exit->detail = 0;
-        break;
     case SVM_EXIT_DECODE:
-        exit->detail = vmcb->control.exit_code & 15;
+        exit->detail = vmcb->control.exit_code < VMEXIT_EXCEPTION ? vmcb->control.exit_code & 15 : 0;
         break;
     case SVM_EXIT_EXCEPTION:
         finish_exception(vmcb, exit);
+        break;
+    case SVM_EXIT_INTERRUPT:
+        if (svm_host.loses_shadow && (vmcb->control.interrupt_state & INTERRUPT_SHADOW))
+            svm_step_shadow(svm);
         break;
     case SVM_EXIT_IO:
         finish_io(vmcb, exit);
@@ -97,48 +110,29 @@ static bool finish_exit(struct svm_vcpu *svm, const struct svm_exit_row *row, st
         if (!svm->wish_interrupt)
             exit->kind = VIRT_EXIT_NMI_WINDOW;
         break;
-    case SVM_EXIT_IRET:
+    case SVM_EXIT_IRET: /* the window opens behind it */
         svm_step_begin(svm);
-        return false;
+        break;
     }
-    return true;
+    vmcb->control.event_injection = 0;
 }
 
-/* Exits that are not in the table: a nested page fault, and entries that the processor refused, which leave EVENTINJ to
- * the auditor. */
-static void decode_rest(struct svm_vcpu *svm, struct virt_exit *exit)
-{
-    if (svm->vmcb->control.exit_code == VMEXIT_NPF) {
-        finish_memory(svm->vmcb, exit);
-        svm->vmcb->control.event_injection = 0;
-        return;
-    }
-    exit->kind = VIRT_EXIT_INVALID_STATE;
-    exit->detail = (uint32_t)svm->vmcb->control.exit_code;
-    svm->vmcb->control.exit_int_info = 0;
-    if (exit->detail == VMEXIT_INVALID_LOW)
-        svm_asid_entry_failed(svm->cpu, svm);
-}
-
-bool svm_exit_decode(struct svm_vcpu *svm, struct virt_exit *exit)
+void svm_exit_decode(struct svm_vcpu *svm, struct virt_exit *exit)
 {
     struct vmcb *vmcb = svm->vmcb;
     uint64_t code = vmcb->control.exit_code;
-    bool decoded = true;
+    bool stepped = svm->special & SPECIAL_STEP;
 
     exit->next_rip = vmcb->control.next_rip;
     exit->length = exit->next_rip != 0 ? (uint8_t)(exit->next_rip - vmcb->save.rip) : 0;
-    if (code < VMEXIT_TABLE_END) {
-        exit->kind = svm_exit_rows[code].kind;
-        exit->intercept = svm_exit_rows[code].intercept;
-        decoded = finish_exit(svm, &svm_exit_rows[code], exit);
-        vmcb->control.event_injection = 0;
-    } else {
-        decode_rest(svm, exit);
-    }
+    if (code < VMEXIT_TABLE_END)
+        finish_row(svm, &svm_exit_rows[code], exit);
+    else if (code == VMEXIT_NPF)
+        finish_memory(vmcb, exit);
+    else
+        finish_refused(svm, exit);
     if (vmcb->control.exit_int_info & EVENT_VALID)
         svm_event_requeue(svm, exit);
-    if ((svm->special & SPECIAL_STEP) && decoded)
+    if (stepped)
         svm_step_exit(svm, exit);
-    return decoded;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* exit_table.c: what each exit code is in the kernel's words (APM Vol. 2 appendix C). */
-#include "svm/svm.h"
+#include "svm/exit_table.h"
 
 #define DECODED(what)                                                                                                  \
     {                                                                                                                  \
@@ -12,13 +12,14 @@ const struct svm_exit_row svm_exit_rows[VMEXIT_TABLE_END] = {
     [VMEXIT_CR0_WRITE... VMEXIT_CR0_WRITE + 15] = DECODED(CR_WRITE),
     [VMEXIT_DR0_READ... VMEXIT_DR0_WRITE + 15] = DECODED(DR),
     [VMEXIT_EXCEPTION... VMEXIT_EXCEPTION + 31] = { VIRT_EXIT_EXCEPTION, SVM_EXIT_EXCEPTION, 0 },
-    [VMEXIT_INTR] = { VIRT_EXIT_INTERRUPT, SVM_EXIT_PLAIN, 0 },
+    [VMEXIT_INTR] = { VIRT_EXIT_INTERRUPT, SVM_EXIT_INTERRUPT, 0 },
     [VMEXIT_NMI] = { VIRT_EXIT_NMI, SVM_EXIT_PLAIN, 0 },
     [VMEXIT_INIT] = { VIRT_EXIT_INIT, SVM_EXIT_PLAIN, 0 },
     [VMEXIT_VINTR] = { VIRT_EXIT_INTERRUPT_WINDOW, SVM_EXIT_WINDOW, 0 },
-    [VMEXIT_CR0_SEL_WRITE] = { VIRT_EXIT_DECODE, SVM_EXIT_CR0, VCPU_INTERCEPT_CR_WRITE },
+    [VMEXIT_CR0_SEL_WRITE] = DECODED(CR_WRITE),
     [VMEXIT_RDTSC] = DECODED(RDTSC),
     [VMEXIT_RDPMC] = DECODED(RDPMC),
+    [VMEXIT_PUSHF] = { VIRT_EXIT_NMI_WINDOW, SVM_EXIT_PLAIN, 0 },
     [VMEXIT_CPUID] = { VIRT_EXIT_CPUID, SVM_EXIT_PLAIN, 0 },
     [VMEXIT_IRET] = { VIRT_EXIT_NMI_WINDOW, SVM_EXIT_IRET, 0 },
     [VMEXIT_INVD] = DECODED(INVD),

@@ -7,13 +7,10 @@
  */
 #include "kernel/pool.h"
 #include "kernel/string.h"
-#include "svm/svm.h"
+#include "svm/state_table.h"
 
 #define MSRPM_ORDER 1 /* 8 KiB */
 #define MSRPM_RANGE_BYTES 0x800u
-
-static const uint32_t switched[] = { MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR,         MSR_LSTAR,
-                                     MSR_CSTAR,   MSR_SFMASK,  MSR_SYSENTER_CS,    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP };
 
 /* The byte with the two bits of `index` and their position in it; NULL when the map has no such MSR. */
 static uint8_t *find(uint8_t *map, uint32_t index, unsigned *shift)
@@ -45,8 +42,9 @@ enum cl_status svm_vm_create(struct vm *vm, struct account *account)
     if (vm->virt == NULL)
         return CL_NO_MEMORY;
     memset(vm->virt, 0xFF, PAGE_SIZE << MSRPM_ORDER);
-    for (unsigned i = 0; i < ARRAY_SIZE(switched); i++)
-        svm_vm_msr_pass(vm, switched[i], true, true);
+    for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++)
+        if (svm_registers[i].msr != 0 && svm_registers[i].msr != MSR_PAT)
+            svm_vm_msr_pass(vm, svm_registers[i].msr, true, true);
     return CL_OK;
 }
 

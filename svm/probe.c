@@ -1,46 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* probe.c: what this processor's AMD-V can do (CPUID Fn8000_000A, APM Vol. 3 appendix E.4.9), said in the boot log. */
 #include "kernel/assert.h"
-#include "svm/svm.h"
+#include "svm/probe_table.h"
 
 struct svm_host svm_host;
-
-/* A feature, and what is done with it. `unused` features are named when present, the others also when absent. */
-static const struct feature {
-    uint32_t bit;
-    bool unused;
-    const char *name;
-    const char *instead;
-} features[] = {
-    { SVM_FEATURE_NRIPS, false, "next-RIP save", "lengths of the usual encodings, and decoding" },
-    { SVM_FEATURE_FLUSH_BY_ASID, false, "flush by ASID", "a new ASID" },
-    { SVM_FEATURE_PAUSE_FILTER, false, "PAUSE filter", "time slices alone" },
-    { SVM_FEATURE_VNMI, true, "virtual NMI", NULL },
-    { SVM_FEATURE_DECODE_ASSISTS, true, "decode assists", NULL },
-    { SVM_FEATURE_CLEAN, true, "VMCB clean bits", NULL },
-    { SVM_FEATURE_AVIC, true, "AVIC", NULL },
-    { SVM_FEATURE_VGIF, true, "virtual GIF", NULL },
-    { SVM_FEATURE_VIRTUAL_VMLOAD, true, "virtual VMLOAD and VMSAVE", NULL },
-    { SVM_FEATURE_LBR, true, "LBR virtualisation", NULL },
-    { SVM_FEATURE_TSC_RATE, true, "TSC rate", NULL },
-};
-
-/* CR4 bits that hang on a CPUID feature; those that every 64-bit processor has are added below. */
-static const struct cr4_feature {
-    uint32_t leaf;
-    uint8_t reg; /* 1 EBX, 2 ECX */
-    uint8_t bit;
-    uint64_t cr4;
-} cr4_features[] = {
-    { 7, 2, 2, CR4_UMIP },   { 7, 2, 16, CR4_LA57 },    { 7, 1, 0, CR4_FSGSBASE },
-    { 1, 2, 17, CR4_PCIDE }, { 1, 2, 26, CR4_OSXSAVE }, { 7, 1, 7, CR4_SMEP },
-    { 7, 1, 20, CR4_SMAP },  { 7, 2, 3, CR4_PKE },      { 7, 2, 7, CR4_CET },
-};
-#define CR4_EVERYWHERE                                                                                                 \
-    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |             \
-     CR4_OSXMMEXCPT)
-
-#define EFER_TCE (UINT64_C(1) << 15)
 
 /* A leaf, zero above the highest one: some processors answer those with another leaf. */
 static struct x86_cpuid leaf(uint32_t number)
@@ -60,24 +23,21 @@ static void find_registers(void)
     svm_host.has_rdtscp = extended.edx & (1u << 27);
 
     svm_host.efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME;
-    if (extended.edx & (1u << 25))
-        svm_host.efer_valid |= EFER_FFXSR;
-    if (extended.ecx & (1u << 17))
-        svm_host.efer_valid |= EFER_TCE;
-
     svm_host.cr4_valid = CR4_EVERYWHERE;
-    for (unsigned i = 0; i < ARRAY_SIZE(cr4_features); i++) {
-        struct x86_cpuid found = leaf(cr4_features[i].leaf);
+    for (unsigned i = 0; i < SVM_CONDITIONAL_COUNT; i++) {
+        const struct svm_conditional *bit = &svm_conditional[i];
+        struct x86_cpuid found = leaf(bit->leaf);
+        const uint32_t registers[] = { found.eax, found.ebx, found.ecx, found.edx };
 
-        if ((cr4_features[i].reg == 1 ? found.ebx : found.ecx) & (1u << cr4_features[i].bit))
-            svm_host.cr4_valid |= cr4_features[i].cr4;
+        if (registers[bit->reg] & (1u << bit->bit))
+            *bit->valid |= bit->value;
     }
 }
 
 static void log_features(void)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
-        const struct feature *f = &features[i];
+    for (unsigned i = 0; i < SVM_FEATURE_COUNT; i++) {
+        const struct svm_feature *f = &svm_features[i];
 
         if (!(svm_host.features & f->bit)) {
             if (!f->unused)
@@ -86,6 +46,16 @@ static void log_features(void)
             log_line("AMD-V: %s: %s", f->name, f->unused ? "present, unused" : "used");
         }
     }
+}
+
+/* QEMU's TCG neither loads nor clears the shadow at VMRUN (seen in 7.2), and calls itself so in leaf 4000_0000h. */
+static void find_faults(void)
+{
+    struct x86_cpuid name = leaf(1).ecx & (1u << 31) ? x86_cpuid(0x40000000u, 0) : (struct x86_cpuid){ 0 };
+
+    svm_host.loses_shadow = name.ebx == 0x54474354 && name.ecx == 0x43544743 && name.edx == 0x47435447;
+    if (svm_host.loses_shadow)
+        log_line("AMD-V: interrupt shadow: lost by this emulator at an entry, stepped over instead");
 }
 
 /* APM Vol. 2 15.4. */
@@ -109,5 +79,6 @@ enum cl_status svm_probe(void)
 
     log_line("AMD-V: revision %u, nested paging, %u ASIDs", svm.eax & 0xFF, svm.ebx);
     log_features();
+    find_faults();
     return CL_OK;
 }

@@ -5,9 +5,8 @@
  * processors do not keep G, nor always the busy bit of TR.
  */
 #include "kernel/assert.h"
-#include "svm/svm.h"
+#include "svm/state_table.h"
 
-#define ATTR_TYPE 0xFu
 #define ATTR_ACCESSED 1u
 #define ATTR_BUSY 2u
 #define ATTR_SYSTEM_NOT (1u << 4) /* S: code or data */
@@ -15,24 +14,6 @@
 #define ATTR_GRANULAR (1u << 15)
 #define ATTR_RESERVED (~(uint32_t)(0xF0FF | SEG_ATTR_UNUSABLE))
 #define LIMIT_BYTES_MAX 0xFFFFFu /* without G */
-
-static const uint16_t offsets[SEG_COUNT] = {
-    [SEG_ES] = offsetof(struct vmcb_save, es),     [SEG_CS] = offsetof(struct vmcb_save, cs),
-    [SEG_SS] = offsetof(struct vmcb_save, ss),     [SEG_DS] = offsetof(struct vmcb_save, ds),
-    [SEG_FS] = offsetof(struct vmcb_save, fs),     [SEG_GS] = offsetof(struct vmcb_save, gs),
-    [SEG_LDTR] = offsetof(struct vmcb_save, ldtr), [SEG_TR] = offsetof(struct vmcb_save, tr),
-};
-static const char names[SEG_COUNT][5] = { "ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR" };
-
-static bool keeps_base(unsigned name)
-{
-    return name == SEG_FS || name == SEG_GS;
-}
-
-static bool base_is_64_bit(unsigned name)
-{
-    return name >= SEG_FS;
-}
 
 static struct vcpu_segment to_normal(unsigned name, const struct vmcb_segment *from, unsigned cpl)
 {
@@ -42,7 +23,7 @@ static struct vcpu_segment to_normal(unsigned name, const struct vmcb_segment *f
     if (!(from->attributes & VMCB_SEGMENT_PRESENT)) {
         to.attributes = SEG_ATTR_UNUSABLE;
         to.limit = 0;
-        to.base = keeps_base(name) ? from->base : 0;
+        to.base = svm_segments[name].keeps_base ? from->base : 0;
     } else {
         if (from->limit > LIMIT_BYTES_MAX)
             to.attributes |= ATTR_GRANULAR;
@@ -62,7 +43,7 @@ static struct vmcb_segment from_normal(unsigned name, const struct vcpu_segment 
 
     if (from->attributes & SEG_ATTR_UNUSABLE) {
         to.attributes = (uint16_t)(name == SEG_SS ? from->attributes & ATTR_DPL : 0);
-        to.base = keeps_base(name) ? from->base : 0;
+        to.base = svm_segments[name].keeps_base ? from->base : 0;
     } else {
         to.attributes = (uint16_t)((from->attributes & 0xFF) | ((from->attributes >> 4) & 0xF00));
         to.limit = from->limit;
@@ -74,32 +55,29 @@ static struct vmcb_segment from_normal(unsigned name, const struct vcpu_segment 
 /* The rules for a segment on entry that both vendors' processors keep by themselves (SDM Vol. 3C 27.3.1.2). */
 static enum cl_status check(unsigned name, const struct vcpu_segment *s)
 {
+    const struct svm_segment *row = &svm_segments[name];
     uint32_t a = s->attributes;
     bool granular = a & ATTR_GRANULAR;
 
     if (a & ATTR_RESERVED)
-        return refuse(CL_BAD_ARGUMENT, "%s: attributes %x have reserved bits", names[name], a);
-    if (base_is_64_bit(name) ? !svm_canonical(s->base) : s->base > UINT32_MAX)
-        return refuse(CL_BAD_ARGUMENT, "%s: base %lx cannot be", names[name], s->base);
+        return refuse(CL_BAD_ARGUMENT, "%s: attributes %x have reserved bits", row->name, a);
+    if (row->base_is_64_bit ? !svm_canonical(s->base) : s->base > UINT32_MAX)
+        return refuse(CL_BAD_ARGUMENT, "%s: base %lx cannot be", row->name, s->base);
     if (a & SEG_ATTR_UNUSABLE)
-        return name == SEG_CS || name == SEG_TR ? refuse(CL_BAD_ARGUMENT, "%s cannot be unusable", names[name]) : CL_OK;
+        return row->required ? refuse(CL_BAD_ARGUMENT, "%s cannot be unusable", row->name) : CL_OK;
     if (!(a & SEG_ATTR_PRESENT))
-        return refuse(CL_BAD_ARGUMENT, "%s: neither present nor unusable", names[name]);
+        return refuse(CL_BAD_ARGUMENT, "%s: neither present nor unusable", row->name);
     if (granular ? (s->limit & 0xFFF) != 0xFFF : s->limit > LIMIT_BYTES_MAX)
-        return refuse(CL_BAD_ARGUMENT, "%s: limit %x contradicts the G bit", names[name], s->limit);
-    if (name == SEG_TR && (a & (ATTR_TYPE | ATTR_SYSTEM_NOT)) != 3 && (a & (ATTR_TYPE | ATTR_SYSTEM_NOT)) != 11)
-        return refuse(CL_BAD_ARGUMENT, "TR: type %u is no busy TSS", a & ATTR_TYPE);
-    if (name == SEG_LDTR && (a & (ATTR_TYPE | ATTR_SYSTEM_NOT)) != 2)
-        return refuse(CL_BAD_ARGUMENT, "LDTR: type %u is no LDT", a & ATTR_TYPE);
-    if (name < SEG_LDTR && !(a & ATTR_SYSTEM_NOT))
-        return refuse(CL_BAD_ARGUMENT, "%s: attributes %x are a system segment's", names[name], a);
+        return refuse(CL_BAD_ARGUMENT, "%s: limit %x contradicts the G bit", row->name, s->limit);
+    if ((a & row->kind_mask) != row->kind)
+        return refuse(CL_BAD_ARGUMENT, "%s: attributes %x are of another kind of segment", row->name, a);
     return CL_OK;
 }
 
 static enum cl_status table_set(const char *name, struct vmcb_segment *to, const struct vcpu_table *from)
 {
-    to->base = READ_ONCE(from->base);
-    to->limit = READ_ONCE(from->limit);
+    to->base = from->base;
+    to->limit = from->limit;
     if (to->limit > UINT16_MAX || !svm_canonical(to->base))
         return refuse(CL_BAD_ARGUMENT, "%s: base %lx or limit %x cannot be", name, to->base, to->limit);
     return CL_OK;
@@ -108,21 +86,21 @@ static enum cl_status table_set(const char *name, struct vmcb_segment *to, const
 void svm_segments_get(const struct vmcb_save *save, struct vcpu_page *page)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++)
-        page->segment[i] = to_normal(i, (const void *)((const char *)save + offsets[i]), save->cpl);
+        page->segment[i] = to_normal(i, (const void *)((const char *)save + svm_segments[i].save), save->cpl);
     page->gdtr = (struct vcpu_table){ .base = save->gdtr.base, .limit = save->gdtr.limit & UINT16_MAX };
     page->idtr = (struct vcpu_table){ .base = save->idtr.base, .limit = save->idtr.limit & UINT16_MAX };
 }
 
-/* `save` is the caller's copy: it is half written when this refuses. */
+/* `save` and `page` are the caller's copies: `save` is half written when this refuses. */
 enum cl_status svm_segments_set(struct vmcb_save *save, const struct vcpu_page *page)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++) {
-        struct vcpu_segment segment = *(const volatile struct vcpu_segment *)&page->segment[i];
+        const struct vcpu_segment *segment = &page->segment[i];
 
-        TRY(check(i, &segment));
-        *(struct vmcb_segment *)((char *)save + offsets[i]) = from_normal(i, &segment);
+        TRY(check(i, segment));
+        *(struct vmcb_segment *)((char *)save + svm_segments[i].save) = from_normal(i, segment);
         if (i == SEG_SS)
-            save->cpl = (uint8_t)((segment.attributes & ATTR_DPL) >> SEG_ATTR_DPL_SHIFT);
+            save->cpl = (uint8_t)((segment->attributes & ATTR_DPL) >> SEG_ATTR_DPL_SHIFT);
     }
     TRY(table_set("GDTR", &save->gdtr, &page->gdtr));
     return table_set("IDTR", &save->idtr, &page->idtr);

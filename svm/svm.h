@@ -21,8 +21,10 @@ struct svm_host {
     uint64_t canonical_high; /* bits of an address that all have to be equal */
     uint64_t cr4_valid;      /* bits that this CPU has */
     uint64_t efer_valid;
+    uint64_t iopm_pa; /* all ports intercepted: one map for every VM */
     bool has_rdtscp;
     bool has_rdpru;
+    bool loses_shadow; /* VMRUN forgets an interrupt shadow: an emulator's fault */
 };
 extern struct svm_host svm_host;
 
@@ -32,15 +34,14 @@ struct svm_cpu {
     uint32_t next_asid;
     uint32_t tsc_aux;         /* as the MSR has it */
     uint64_t host_pa;         /* of host_area */
-    struct vmcb *host_area;   /* what VMLOAD gives back to the host after an exit */
-    void *hsave;              /* VM_HSAVE_PA */
+    struct vmcb *host_area;   /* what VMLOAD gives back to the host after an exit; behind it the page of VM_HSAVE_PA */
     struct svm_vcpu *current; /* whose DR0 to DR3 are in the registers; NULL: nobody's */
 };
 extern struct svm_cpu svm_cpus[MAX_CPUS];
 
 /* Reasons to leave the fast path of an entry. */
 enum svm_special {
-    SPECIAL_STEP = 1 << 0,     /* one hidden single step over the IRET that ends an NMI handler */
+    SPECIAL_STEP = 1 << 0,     /* one hidden single step: over the IRET that ends an NMI handler, or over a shadow */
     SPECIAL_DEBUG = 1 << 1,    /* `pending_debug`: a trap before the next instruction */
     SPECIAL_DEFERRED = 1 << 2, /* `deferred`: an event that had to let an exception go first */
     SPECIAL_WINDOW = 1 << 3,   /* the virtual interrupt is armed */
@@ -56,7 +57,8 @@ struct svm_vcpu {
     bool nmi_blocked;    /* from the NMI until its IRET */
     bool wish_interrupt, wish_nmi, wish_cr8;
     bool step_guest_tf; /* the guest steps itself */
-    uint64_t step_rip;  /* of the IRET */
+    bool step_shadow;   /* the step is over what stands in an interrupt shadow */
+    uint64_t step_rip;  /* of the stepped instruction */
     uint64_t step_dr6;
     uint64_t cr0, cr4; /* the guest's view; SVM_HOST_CR0 and SVM_HOST_CR4 differ from the VMCB's */
     uint64_t deferred; /* EVENTINJ form */
@@ -82,7 +84,6 @@ enum cl_status svm_probe(void);
 enum cl_status svm_cpu_enable(void);
 void svm_cpu_disable(void);
 void svm_cpu_flush(void);
-uint64_t svm_iopm_pa(void); /* all ports intercepted: one map for every VM */
 
 /* asid.c: an ASID for the next entry; a flush of this vCPU's translations. */
 void svm_asid_assign(struct svm_cpu *cpu, struct svm_vcpu *svm);
@@ -98,12 +99,16 @@ void svm_vm_msr_pass(struct vm *vm, uint32_t index, bool read, bool write);
 /* enter.c */
 void svm_vcpu_enter(struct vcpu *vcpu, struct virt_exit *exit);
 
-/* vcpu.c */
+/* vcpu.c; reset_table.c: the VMCB of a new vCPU */
+extern const struct vmcb_control svm_reset_control;
+extern const struct vmcb_save svm_reset_save;
 enum cl_status svm_vcpu_create(struct vcpu *vcpu, struct account *account);
 void svm_vcpu_destroy(struct vcpu *vcpu, struct account *account);
 void svm_vcpu_load(struct vcpu *vcpu);
 void svm_vcpu_unload(struct vcpu *vcpu);
 void svm_vcpu_advance(struct vcpu *vcpu, uint64_t next_rip);
+void svm_breakpoints_save(struct svm_vcpu *svm); /* DR0 to DR3, from the registers and to them */
+void svm_breakpoints_load(const struct svm_vcpu *svm);
 
 /* event.c */
 bool svm_vcpu_interruptible(struct vcpu *vcpu, bool nmi);
@@ -113,35 +118,14 @@ void svm_event_prepare(struct svm_vcpu *svm);
 void svm_event_requeue(struct svm_vcpu *svm, const struct virt_exit *exit);
 void svm_nmi_block(struct svm_vcpu *svm, bool blocked);
 void svm_step_begin(struct svm_vcpu *svm);
+void svm_step_shadow(struct svm_vcpu *svm);
 void svm_step_end(struct svm_vcpu *svm);
 void svm_step_exit(struct svm_vcpu *svm, struct virt_exit *exit);
 bool svm_exception_has_error(unsigned vector);
+uint64_t svm_event_make(enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error); /* for EVENTINJ */
 
-/* exit.c: what each exit code becomes. A row says how it is finished: PLAIN is nothing but a kind; UNKNOWN rows, the gaps
- * of the table, are exits that nobody asked for. */
-enum svm_exit_finish {
-    SVM_EXIT_UNKNOWN,
-    SVM_EXIT_PLAIN,
-    SVM_EXIT_CR0,
-    SVM_EXIT_DECODE,
-    SVM_EXIT_EXCEPTION,
-    SVM_EXIT_IO,
-    SVM_EXIT_MSR,
-    SVM_EXIT_TASK,
-    SVM_EXIT_WINDOW,
-    SVM_EXIT_IRET,
-};
-
-struct svm_exit_row {
-    uint8_t kind;   /* enum virt_exit_kind */
-    uint8_t finish; /* enum svm_exit_finish */
-    uint8_t intercept;
-    uint8_t padding;
-};
-extern const struct svm_exit_row svm_exit_rows[VMEXIT_TABLE_END];
-
-/* The whole decoding. False: nothing for the kernel to do, enter again. */
-bool svm_exit_decode(struct svm_vcpu *svm, struct virt_exit *exit);
+/* exit.c: the exits that need more than their row's kind. */
+void svm_exit_decode(struct svm_vcpu *svm, struct virt_exit *exit);
 
 /* state.c, segment.c, msr.c */
 void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups);
@@ -151,9 +135,9 @@ void svm_segments_get(const struct vmcb_save *save, struct vcpu_page *page);
 enum cl_status svm_segments_set(struct vmcb_save *save, const struct vcpu_page *page) CL_MUST_CHECK;
 bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value);
 bool svm_pat_valid(uint64_t pat);
-uint64_t *svm_msr_field(struct vmcb_save *save, uint32_t index);
 uint64_t svm_efer_lma(uint64_t efer, uint64_t cr0);
-void svm_tsc_aux_set(struct svm_vcpu *svm, uint32_t value);
+void svm_tsc_aux_load(struct svm_cpu *cpu, const struct svm_vcpu *svm);
+bool svm_tsc_aux_set(struct svm_vcpu *svm, uint64_t value); /* false: not of 32 bits */
 
 static inline bool svm_canonical(uint64_t address)
 {

@@ -127,6 +127,7 @@ static_assert(offsetof(struct vmcb, save.g_pat) == 0x668, "APM Vol. 2 table B-2"
 #define INTERCEPT_CR0_SELECTIVE (1u << 5)
 #define INTERCEPT_RDTSC (1u << 14)
 #define INTERCEPT_RDPMC (1u << 15)
+#define INTERCEPT_PUSHF (1u << 16)
 #define INTERCEPT_CPUID (1u << 18)
 #define INTERCEPT_RSM (1u << 19)
 #define INTERCEPT_IRET (1u << 20)
@@ -192,6 +193,7 @@ enum {
     VMEXIT_CR0_SEL_WRITE = 0x65,
     VMEXIT_RDTSC = 0x6E,
     VMEXIT_RDPMC = 0x6F,
+    VMEXIT_PUSHF = 0x70,
     VMEXIT_CPUID = 0x72,
     VMEXIT_RSM = 0x73,
     VMEXIT_IRET = 0x74,

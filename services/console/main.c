@@ -138,19 +138,26 @@ static size_t typed(const uint8_t *bytes, size_t count)
     return 1;
 }
 
+/* The interrupt is acknowledged first: it comes on the port's edge, which is lost while it is masked, so the port has to
+ * be empty afterwards. It stays full only while the typed-ahead buffer is. */
 static void take_input(void)
 {
-    size_t used = 0;
+    size_t used;
+    bool full;
 
-    while (input_count < INPUT_MAX && uart_get(&input[input_count]))
-        input_count++;
-    uart_acknowledge();
-    while (used < input_count && (console.cookie == 0 || console.attached != CONSOLE_NOBODY || console.live)) {
-        console_prompt();
-        used += typed(input + used, input_count - used);
-    }
-    input_count -= used;
-    memmove(input, input + used, input_count);
+    do {
+        uart_acknowledge();
+        while (input_count < INPUT_MAX && uart_get(&input[input_count]))
+            input_count++;
+        full = input_count == INPUT_MAX;
+        used = 0;
+        while (used < input_count && (console.cookie == 0 || console.attached != CONSOLE_NOBODY || console.live)) {
+            console_prompt();
+            used += typed(input + used, input_count - used);
+        }
+        input_count -= used;
+        memmove(input, input + used, input_count);
+    } while (full && used > 0);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- init */

@@ -313,8 +313,10 @@ void program_destroy(struct program *program)
             cl_log_refusal(status, "%s: destroying its account", program->name);
     }
     forget_fault(program);
-    /* slots that were allocated and never filled are free at once */
+    /* Slices of the image are init's to pay for and to destroy; the rest died with the account. Slots that were allocated
+     * and never filled are free at once. */
     for (uint32_t i = program->owned_count; i-- > 0;) {
+        (void)!cl_object_destroy(program->owned[i]);
         if (cl_slot_delete(program->owned[i]) != CL_OK)
             cl_slot_free(program->owned[i]);
     }

@@ -22,7 +22,8 @@ def describe(kind):
         return {"struct": enter(kind), "size": kind.sizeof}
     if kind.code == gdb.TYPE_CODE_ARRAY:
         low, high = kind.range()
-        text = kind.target().strip_typedefs().code == gdb.TYPE_CODE_INT and kind.target().strip_typedefs().name == "char"
+        element = kind.target().strip_typedefs()
+        text = element.code == gdb.TYPE_CODE_INT and element.name == "char"
         return {"array": describe(kind.target()), "count": high - low + 1, "text": text, "size": kind.sizeof}
     if kind.code == gdb.TYPE_CODE_PTR:
         target = kind.target().strip_typedefs()
@@ -63,8 +64,9 @@ class Program:
     def __init__(self, path, structures=(), variables=(), constants=(), symbols=()):
         lists = f"structures, variables, constants = {list(structures)!r}, {list(variables)!r}, {list(constants)!r}\n"
         known = [word for name in symbols for word in ("-ex", f"print/x (unsigned long)&{name}")]
-        done = subprocess.run(["gdb", "-batch", "-nx", *known, "-ex", "python exec(" + repr(lists + SCRIPT) + ")", path],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        describe = ["-ex", "python exec(" + repr(lists + SCRIPT) + ")"]
+        done = subprocess.run(["gdb", "-batch", "-nx", *known, *describe, path], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=60, check=False)
         lines = done.stdout.splitlines()
         if len(lines) != len(symbols) + 1:
             raise ValueError(f"{path}: gdb cannot tell its layout: {done.stderr.strip()}")

@@ -37,7 +37,7 @@ class Host:
 HOSTS = {
     "qemu-epyc": Host("qemu", "EPYC,+svm,+npt", "cloison-qemu", 180),
     "qemu-max": Host("qemu", "max,+svm", "cloison-qemu", 180),
-    "bochs-ryzen": Host("bochs", "ryzen", "cloison-bochs", 400),
+    "bochs-ryzen": Host("bochs", "ryzen", "cloison-bochs", 240),
 }
 
 
@@ -73,6 +73,7 @@ class Saying:
     def __init__(self, guest, log, ended):
         name = guest["name"].replace("_", "-")
         self.guest, self.ended = guest, ended  # why the boot ended
+        log = log[:log.rfind("\n") + 1]  # a line that has not ended yet says nothing
         self.lines = re.findall(rf"^{name}: (.*)$", log, re.MULTILINE)
         self.outcomes = re.findall(rf"^{name}: micro: {guest['name']} (PASS|FAIL|ERROR|SKIP)\b", log, re.MULTILINE)
         self.departed = set(re.findall(rf"^{name}: micro: {guest['name']} DEPARTS (\S+):", log, re.MULTILINE))

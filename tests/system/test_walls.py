@@ -14,7 +14,8 @@ import pytest
 
 import emulator
 from cloison import BUILD, Cloison, image_tool
-from walls import ADDRESS, CHUNK, NX, P, PAGE, PS, ROOT_HALF, RW, US, Walls, faults, stop, walk
+from snapshot import ADDRESS, CHUNK, NX, P, PAGE, PS, ROOT_HALF, RW, US, stop, walk
+from walls import Walls, faults
 
 DEMO = os.path.join(emulator.ROOT, "guests", "demo.toml")
 KERNEL = os.path.join(BUILD, "kernel", "cloison.elf")
@@ -133,8 +134,8 @@ class Mason:
         """The word and the bit that say whether a frame is free: a page of bits for each 128 MiB (kernel/frames.c)."""
         index, bit = divmod(frame // PAGE, PAGE * 8)
         first = self.kernel.variable("frames").regions.address_
-        region = self.kernel.program.at("struct region", first + index * self.kernel.program.named["struct region"]["size"],
-                                        self.kernel.read)
+        step = self.kernel.program.named["struct region"]["size"]
+        region = self.kernel.at("struct region", first + index * step)
         return self.kernel.physical(region.free) + bit // 64 * 8, 1 << bit % 64
 
     def free_frame(self):
@@ -143,7 +144,7 @@ class Mason:
 
     def hole(self, root, first, end):
         """Where there is an empty entry for 4 KiB, beside one that is used."""
-        for address, size, _, _ in walk(self.snapshot.table, root, first, end):
+        for address, size, _, _ in walk(self.kernel.table, root, first, end):
             beside = address + PAGE
             if size == PAGE and beside >> 21 == address >> 21 and not self.word(self.entry(root, beside)) & P:
                 return self.entry(root, beside)
@@ -274,7 +275,7 @@ def cpu_on_a_table_of_nobody(mason):
 @brick
 def vcpu_on_another_guests_table(mason):
     vcpu = next(vcpu for vcpu in mason.kernel.kind("vcpu") if vcpu.vm.name == "alpha")
-    vmcb = mason.kernel.program.at("struct svm_vcpu", vcpu.virt, mason.kernel.read).vmcb.address_
+    vmcb = mason.kernel.at("struct svm_vcpu", vcpu.virt).vmcb.address_
     mason.write(mason.kernel.physical(vmcb) + 0xB0, mason.root("VM beta"))  # nCR3: APM Vol. 2 table B-1
     return "^vCPU 0 of alpha runs on the nested table at "
 
@@ -341,6 +342,7 @@ def test_a_kernel_that_maps_a_guest_frame_on_purpose_is_found(tmp_path):
         machine.boot()
         for name in ("alpha", "beta"):
             machine.await_state(name, "running", 30)
+            machine.command(f"suspend {name}")  # a guest that still boots leaves its CPU no moment to be stopped in
         walls = Walls(stop(machine, BREACHED_KERNEL, INIT))
         found = walls.faults()
         frame = next(space.found[0].frame for space in walls.spaces if space.name == "VM alpha")

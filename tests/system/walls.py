@@ -14,302 +14,21 @@ two have to agree in every page:
   sharing    each memory object stands in exactly the spaces that init made it for
   authority  for each mapping somebody holds the capabilities that it takes; only init could make it another one
 
-Structures are found by the debug information of the very kernel and init that run (layout.py).
+Structures are found by the debug information of the very kernel and init that run (layout.py, kernel_objects.py); the
+memory and the tables are those of snapshot.py.
 """
 
 import bisect
 import collections
-import re
-import struct
 
-from layout import Program
+from kernel_objects import Kernel
+from snapshot import ADDRESS, NX, PAGE, PCD, PWT, ROOT_HALF, TYPES, US, Run, Unreadable, differences, hardware_runs, \
+    join, rights, walk
 
-PAGE = 4096
-CHUNK = 1 << 21
-
-# SDM Vol. 3A table 4-15 to 4-20; APM Vol. 2 15.25.5: nested tables have the same bits.
-P, RW, US, PWT, PCD, PS, G, NX = (1 << bit for bit in (0, 1, 2, 3, 4, 7, 8, 63))
-ADDRESS = 0x000FFFFFFFFFF000
-TYPES = {0: "write-back", PWT: "write-combining", PCD: "uncacheable-minus", PWT | PCD: "uncacheable"}
-ROOT_HALF = 256  # root entries from here on are the kernel half
-
-STRUCTURES = ["struct account", "struct domain", "struct thread", "struct memory", "struct vm", "struct vcpu",
-              "struct svm_vcpu", "struct vmcb", "struct region"]
-VARIABLES = ["boot_copy", "pool", "frames", "kernel_map", "cpus", "cpu_count", "info_page", "pt_format_memory", "idt"]
-SYMBOLS = ["kernel_start", "kernel_text_end", "kernel_rodata_end", "kernel_end"]
-CONSTANTS = [
-    "OBJECT_ACCOUNT", "OBJECT_DOMAIN", "OBJECT_THREAD", "OBJECT_MEMORY", "OBJECT_VM", "OBJECT_VCPU",
-    "RIGHT_READ", "RIGHT_WRITE", "RIGHT_EXECUTE", "RIGHT_CONFIGURE", "RIGHT_MAP", "PT_WRITE", "PT_EXECUTE",
-    "PT_WRITE_BACK", "PT_UNCACHEABLE", "PT_WRITE_COMBINING", "BOOT_MEMORY_USABLE", "BOOT_MEMORY_LOADER",
-    "INIT_SLOT_DOMAIN", "INIT_SLOT_ACCOUNT", "INIT_SLOT_IMAGE", "INIT_SLOT_FRAMEBUFFER",
-]
-
-
-class Unreadable(Exception):
-    """A table or a structure leads where it must not."""
-
-
-# ------------------------------------------------------------------------------------------------- the machine, stopped
-
-
-class Snapshot:
-    """A stopped machine: physical memory, fetched in pieces when it is first looked at and kept, and each CPU's CR3.
-
-    fetch(address, size) → bytes; log: what the machine has said; kernel_elf, init_elf: paths of what runs in it.
-    """
-
-    def __init__(self, fetch, log, registers, kernel_elf, init_elf):
-        self._fetch, self._chunks = fetch, {}
-        self.kernel_base = int(re.search(r"Cloison kernel at ([0-9a-f]+)", log)[1], 16)
-        self.cr3 = [int(value, 16) for value in re.findall(r"\bCR3=([0-9a-f]+)", registers)]
-        self.kernel = Program(kernel_elf, STRUCTURES, VARIABLES, CONSTANTS, SYMBOLS)
-        self.init = Program(init_elf, [], ["config", "vms", "console", "network"])
-
-    def _chunk(self, address):
-        base = address - address % CHUNK
-        if base not in self._chunks:
-            self._chunks[base] = bytearray(self._fetch(base, CHUNK))
-        return self._chunks[base], address - base
-
-    def read(self, address, size):
-        """Physical memory."""
-        data = b""
-        while size > 0:
-            chunk, offset = self._chunk(address)
-            part = bytes(chunk[offset:offset + size])
-            data, address, size = data + part, address + len(part), size - len(part)
-        return data
-
-    def table(self, address):
-        """The 512 entries of a table."""
-        chunk, offset = self._chunk(address)
-        return struct.unpack_from("<512Q", chunk, offset)
-
-    def poke(self, address, value):
-        """Change eight bytes of this copy of the memory (the machine's own stays); what was there."""
-        chunk, offset = self._chunk(address)
-        old, = struct.unpack_from("<Q", chunk, offset)
-        struct.pack_into("<Q", chunk, offset, value)
-        return old
-
-
-def stop(machine, kernel_elf, init_elf, tries=200):
-    """Stop a machine of QEMU's between two kernel entries: every CPU in ring 3 or idle, no window open; a Snapshot.
-
-    A CPU that is in the kernel or inside a guest is let go on for a moment. It is in a guest when its IDT is not the
-    kernel's: the guest's CR3 would be no use here.
-    """
-    idt = f"{Program(kernel_elf, variables=['idt']).variables['idt'][0]:016x}"
-    for _ in range(tries):
-        machine.qmp("stop")
-        registers = machine.monitor("info registers -a")
-        cpus = registers.split("CPU#")[1:]
-        if all(re.search(rf"IDT= *{idt}", cpu) and re.search(r"CPL=3|HLT=1", cpu) for cpu in cpus):
-            return Snapshot(machine.read_physical, machine.log, registers, kernel_elf, init_elf)
-        machine.qmp("cont")
-        machine.pump(0.02)
-    raise machine.error("there was no moment in which no CPU was in the kernel or in a guest")
-
-
-# ------------------------------------------------------------------------------------------------------ page tables
-
-# Pages in a row: [start, end) of an address space → from `frame` on, alike in rights and memory type.
-Run = collections.namedtuple("Run", "start end frame rights type")
-
-
-def walk(table, root, first=0, end=512):
-    """Leaves of a four-level table below root entries [first, end): (address, size, frame, entries on the way)."""
-    def below(place, shift, base, path, indexes):
-        entries = table(place)
-        for index in indexes:
-            entry = entries[index]
-            if not entry & P:
-                continue
-            address, way = base | index << shift, path + (entry,)
-            if shift == 12 or shift in (21, 30) and entry & PS:
-                if address >> 47 & 1:
-                    address |= 0xFFFF << 48
-                yield address, 1 << shift, entry & ADDRESS & -(1 << shift), way
-            else:
-                yield from below(entry & ADDRESS, shift - 9, address, way, range(512))
-
-    yield from below(root, 39, 0, (), range(first, end))
-
-
-def rights(way):
-    """What the hardware grants at the end of the way: a right has to be given at every level."""
-    return ("r" + "w" * all(entry & RW for entry in way) + "x" * (not any(entry & NX for entry in way)) +
-            "u" * all(entry & US for entry in way) + "g" * bool(way[-1] & G))
-
-
-def join(pieces):
-    """Runs in ascending order, those that continue each other made one."""
-    joined = []
-    for run in sorted(pieces):
-        last = joined[-1] if joined else None
-        if last and last.end == run.start and last[3:] == run[3:] and last.frame + last.end - last.start == run.frame:
-            joined[-1] = last._replace(end=run.end)
-        else:
-            joined.append(run)
-    return joined
-
-
-def hardware_runs(table, root, first=0, end=512):
-    """What a table maps."""
-    return join(Run(address, address + size, frame, rights(way), TYPES[way[-1] & (PWT | PCD)])
-                for address, size, frame, way in walk(table, root, first, end))
-
-
-def differences(wanted, found):
-    """Where two lists of runs differ: (start, end, wanted run or None, found run or None), both cut to that piece."""
-    edges = sorted({edge for run in wanted + found for edge in run[:2]})
-
-    def piece(runs, starts, start, end):
-        index = bisect.bisect_right(starts, start) - 1
-        if index < 0 or runs[index].end <= start:
-            return None
-        return runs[index]._replace(start=start, end=end, frame=runs[index].frame + start - runs[index].start)
-
-    starts = [[run.start for run in runs] for runs in (wanted, found)]
-    for start, end in zip(edges, edges[1:]):
-        ours, theirs = piece(wanted, starts[0], start, end), piece(found, starts[1], start, end)
-        if ours != theirs:
-            yield start, end, ours, theirs
-
-
-# -------------------------------------------------------------------------------------------------- kernel's objects
-
-Capability = collections.namedtuple("Capability", "slot target rights")
 # A domain or a VM: what it should map by its list of mappings, and what its tables do map.
 Space = collections.namedtuple("Space", "name owner wanted found")
 # A stretch of frames that belongs to a memory object.
 Stretch = collections.namedtuple("Stretch", "frame end memory")
-
-
-class Kernel:
-    """The kernel's objects, by its own structures: all that hang on an account or stand in a capability table."""
-
-    def __init__(self, snapshot):
-        self.snapshot, self.program, self.constants = snapshot, snapshot.kernel, snapshot.kernel.constants
-        self.symbols = snapshot.kernel.symbols
-        self.pool = None  # to read it takes only the image
-        self.pool = self.variable("pool")
-        self.pool_base, self.pool_virtual = self.pool.physical_base, self.pool.virtual_base
-        self.pool_end = self.pool_base + self.pool.size_bytes
-        self.image_end = snapshot.kernel_base + self.symbols["kernel_end"] - self.symbols["kernel_start"]
-        self.boot = self.variable("boot_copy")
-        self.cpus = self.variable("cpus")[:self.variable("cpu_count")]
-        self.objects = {}  # address → structure of its own type
-        self._kinds = {self.constants["OBJECT_" + kind.upper()]: f"struct {kind}"
-                       for kind in ("account", "domain", "thread", "memory", "vm", "vcpu")}
-        self.capabilities = {}  # domain → its table
-        self._collect()
-
-    def physical(self, address):
-        """Where a kernel address is: not by the tables that are being checked, but as they were meant."""
-        if self.symbols["kernel_start"] <= address < self.symbols["kernel_end"]:
-            return self.snapshot.kernel_base + address - self.symbols["kernel_start"]
-        if self.pool and 0 <= address - self.pool_virtual < self.pool_end - self.pool_base:
-            return self.pool_base + address - self.pool_virtual
-        raise Unreadable(f"a kernel pointer leads to {address:x}, which is neither image nor pool")
-
-    def read(self, address, size):
-        """Kernel memory by its address in the kernel half."""
-        return self.snapshot.read(self.physical(address), size)
-
-    def table(self, place):
-        """The entries of a page table. All tables are in the pool: one that is elsewhere is somebody else's to write."""
-        if not self.pool_base <= place < self.pool_end:
-            raise Unreadable(f"a page table stands at {place:x}, outside of the kernel's pool")
-        return self.snapshot.table(place)
-
-    def variable(self, name):
-        """A variable of the kernel."""
-        return self.program.variable(name, self.read)
-
-    def kind(self, kind):
-        """All objects of a kind ("memory", "domain", …) that are not destroyed."""
-        number = self.constants["OBJECT_" + kind.upper()]
-        return [entry for entry in self.objects.values() if entry.object.type == number and entry.object.dead != 2]
-
-    def frames(self, memory, offset=0, length=None):
-        """The frames behind [offset, offset + length) of a memory object as (offset, size, frame), as far as it has any."""
-        length = memory.size_bytes - offset if length is None else length
-        if memory.parent:
-            for start, size, frame in self.frames(memory.parent, memory.parent_offset + offset, length):
-                yield start - memory.parent_offset, size, frame
-        elif not memory.map.root:  # a fixed range
-            yield offset, length, memory.base.value + offset
-        else:
-            for start, size, frame in self._map(memory):
-                low, high = max(start, offset), min(start + size, offset + length)
-                if low < high:
-                    yield low, high - low, frame + low - start
-
-    def _map(self, memory):
-        """Leaves of a memory object's own map, whose format is the kernel's own affair."""
-        form = self.variable("pt_format_memory")
-        present, large, frame = form.present, form.large, form.address
-
-        def below(place, shift, base):
-            for index, entry in enumerate(self.table(place)):
-                if entry & present and shift > 12 and not entry & large:
-                    yield from below(entry & frame, shift - 9, base | index << shift)
-                elif entry & present:
-                    yield base | index << shift, 1 << shift, entry & frame
-
-        return list(below(self.physical(memory.map.root), 39, 0))
-
-    def _collect(self):
-        domains = [cpu.domain or cpu.current and cpu.current.domain for cpu in self.cpus]
-        account = next(domain for domain in domains if domain).object.account
-        while account.parent:
-            account = account.parent
-        self.root_account = account
-        waiting = [account.address_]
-        while waiting:
-            address = waiting.pop()
-            if address in self.objects:
-                continue
-            account = self.program.at("struct account", address, self.read)  # or anything else: all begin alike
-            kind = self._kinds.get(account.object.type)
-            if kind is None:
-                continue  # nothing that could hold memory
-            entry = self.objects[address] = self.program.at(kind, address, self.read)
-            waiting += [found.address_ for found in self._reached_from(entry, kind)]
-
-    def _reached_from(self, entry, kind):
-        if kind == "struct account":
-            link = entry.objects
-            while link:
-                yield link
-                link = link.next
-        if kind in ("struct domain", "struct vm"):
-            yield from (mapping.memory for mapping in self.mappings(entry) if mapping.memory)
-        if kind == "struct domain":
-            self.capabilities[entry] = list(self._table(entry))
-            yield from (capability.target for capability in self.capabilities[entry])
-        if kind == "struct memory":
-            yield from filter(None, (entry.parent, entry.slices, entry.next_slice))
-        if kind == "struct vcpu":
-            yield entry.vm
-
-    def _table(self, domain):
-        words = struct.unpack(f"<{domain.slot_count}Q", self.read(domain.slots, 8 * domain.slot_count))
-        for slot, word in enumerate(words):
-            if word:  # kernel addresses have their top 16 bits set: the rights take that place
-                address = word & 0xFFFFFFFFFFFF | 0xFFFF << 48
-                yield Capability(slot, self.program.at("struct account", address, self.read), word >> 48)
-
-    def mappings(self, owner):
-        """A space's list of mappings."""
-        mapping = owner.space.mappings
-        while mapping:
-            yield mapping
-            mapping = mapping.next
-
-
-# ------------------------------------------------------------------------------------------------------- the verdict
 
 
 def faults(snapshot):
@@ -354,10 +73,11 @@ class Walls:
         """Each memory object, where it is mapped, where it may be, who has a capability to it: for people."""
         lines = []
         for memory in sorted(self.memories, key=lambda memory: memory.object.identity):
-            holders = [f"{domain.name}:{cap.slot}" for domain, table in self.kernel.capabilities.items() for cap in table
-                       if cap.target == memory]
-            lines.append(f"{self.describe(memory)}: {memory.size_bytes >> 10} KiB, in {self._list(self.mapped(memory))}; "
-                         f"allowed {self._list(self.allowed[memory])}; capabilities {' '.join(holders) or 'none'}")
+            holders = [f"{domain.name}:{capability.slot}" for domain, table in self.kernel.capabilities.items()
+                       for capability in table if capability.target == memory]
+            lines.append(f"{self.describe(memory)}: {memory.size_bytes >> 10} KiB, in "
+                         f"{self._list(self.mapped(memory))}; allowed {self._list(self.allowed[memory])}; "
+                         f"capabilities {' '.join(holders) or 'none'}")
         return "\n".join(lines)
 
     def describe(self, memory):
@@ -461,7 +181,8 @@ class Walls:
         def belongs(slot, name, *spaces):
             memory = self.kernel.objects.get(slots[slot].address_) if slot in slots else None
             if memory is not None:
-                self.names[memory], self.allowed[memory] = name, {f"domain {d}" if d[:3] != "VM " else d for d in spaces}
+                self.names[memory] = name
+                self.allowed[memory] = {one if one.startswith("VM ") else f"domain {one}" for one in spaces}
                 self.whole.add(memory)
 
         for vm in variable["vms"][:variable["config"].vm_count]:
@@ -535,7 +256,7 @@ class Walls:
         allocator = self.kernel.variable("frames")
         free, step = 0, self.snapshot.kernel.named["struct region"]["size"]
         for index in range(allocator.region_count):
-            region = self.snapshot.kernel.at("struct region", allocator.regions.address_ + index * step, self.kernel.read)
+            region = self.kernel.at("struct region", allocator.regions.address_ + index * step)
             if region.free:
                 free |= int.from_bytes(self.kernel.read(region.free, PAGE), "little") << index * PAGE * 8
         return free
@@ -557,9 +278,10 @@ class Walls:
         for run in hardware_runs(self.kernel.table, own, 0, ROOT_HALF):
             self._fault(f"the kernel's own table maps {run.start:x} in the user half")
         for vcpu in self.kernel.kind("vcpu"):
-            svm = self.snapshot.kernel.at("struct svm_vcpu", vcpu.virt, self.kernel.read)
+            svm = self.kernel.at("struct svm_vcpu", vcpu.virt)
             nested = svm.vmcb.control.nested_cr3 & ADDRESS
-            if nested != self.kernel.physical(vcpu.vm.space.pt.root) or svm.vmcb_pa != self.kernel.physical(svm.vmcb.address_):
+            used = (nested, svm.vmcb_pa)
+            if used != (self.kernel.physical(vcpu.vm.space.pt.root), self.kernel.physical(svm.vmcb.address_)):
                 self._fault(f"vCPU {vcpu.index} of {vcpu.vm.name} runs on the nested table at {nested:x}, "
                             "which is not its VM's")
 
@@ -587,7 +309,8 @@ class Walls:
         if symbols["kernel_start"] <= address:
             wanted = ("rxg" if address < symbols["kernel_text_end"] else
                       "rg" if address < symbols["kernel_rodata_end"] else "rwg")
-            if frame != self.snapshot.kernel_base + address - symbols["kernel_start"] or frame + size > kernel.image_end:
+            linear = self.snapshot.kernel_base + address - symbols["kernel_start"]
+            if frame != linear or frame + size > kernel.image_end:
                 wanted = None
         elif kernel.pool_base <= frame and frame + size <= kernel.pool_end:
             wanted = "rwg"

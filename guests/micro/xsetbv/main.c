@@ -22,6 +22,26 @@ static void refuse(uint32_t index, uint64_t value, const char *what)
     CHECK_EQUAL(xgetbv(0), before, "XCR0 behind a refused XSETBV");
 }
 
+/* A write to a control register may be emulated by somebody who hands all of them back: with XCR0 as it is by then. */
+static void check_across_control_registers(uint64_t all)
+{
+    uint64_t cr0 = read_cr0(), cr4 = read_cr4();
+
+    for (unsigned i = 0; i < 64; i++) {
+        uint64_t value = i & 1 ? XCR0_X87 : all;
+
+        CHECK(xsetbv_try(0, value), "XSETBV refuses %#lx", value);
+        if (i & 2)
+            write_cr0(i & 4 ? cr0 | CR0_CD : cr0);
+        else
+            write_cr4(i & 4 ? cr4 | CR4_TSD : cr4);
+        CHECK_EQUAL(xgetbv(0), value, "XCR0 behind a write to a control register");
+    }
+    write_cr0(cr0);
+    write_cr4(cr4);
+    CHECK(xsetbv_try(0, all), "XSETBV refuses %#lx", all);
+}
+
 void micro_main(void)
 {
     struct cpuid_result supported;
@@ -44,6 +64,7 @@ void micro_main(void)
     CHECK_EQUAL(xgetbv(0), all, "XCR0");
     (void)cpuid(0, 0);
     CHECK_EQUAL(xgetbv(0), all, "XCR0 behind an exit");
+    check_across_control_registers(all);
 
     refuse(0, 0, "XCR0 without x87");
     refuse(0, XCR0_SSE, "SSE without x87");

@@ -64,6 +64,9 @@ void child_run(const void *code, size_t size, struct child_end *end)
             expect_status(status, CL_OK, "wait");
         expect_status(cl_thread_report(CHILD_THREAD, &report), CL_OK, "thread_control");
     } while (report.state != THREAD_STATE_FAULTED && report.state != THREAD_STATE_STOPPED && tsc() < deadline);
+    /* the state is there a moment before the signal */
+    if (report.state == THREAD_STATE_FAULTED && bits == 0)
+        expect_status(cl_wait(CHILD_FAULTS, deadline, &bits), CL_OK, "wait for the fault notification");
     if (report.state == THREAD_STATE_FAULTED && bits != UINT64_C(1) << 3)
         fail("the fault notification has bits %lx", bits);
     *end = (struct child_end){ report.state, report.vector, report.address, report.rip };

@@ -223,6 +223,41 @@ static void a_loaded_vcpu_is_let_go_of_before_it_is_destroyed(void **state)
     assert_int_equal(fake_destroy(&vcpu->object), CL_OK);
 }
 
+static void a_thread_that_is_started_while_its_stop_is_under_way_runs(void **state)
+{
+    struct domain *domain = fake_domain(fake_root);
+    struct thread *thread = fake_thread(domain, fake_root, THREAD_PAGE, 2);
+
+    (void)state;
+    fake_thread_run(thread);
+    assert_false(thread_stop(thread));
+    assert_int_equal(fake_cpu_leave(2), FAKE_IDLE);
+    thread_start(thread);
+    assert_int_equal(fake_cpu_leave(2), FAKE_RING3);
+    assert_ptr_equal(cpus[2].current, thread);
+}
+
+/* Its runner was told to stop, has left its CPU, and nobody came back to complete the stop. */
+static void a_vcpu_whose_runner_is_half_stopped_can_be_destroyed(void **state)
+{
+    struct domain *domain = fake_domain(fake_root);
+    struct thread *thread = fake_thread(domain, fake_root, THREAD_PAGE, 1);
+    struct notification *events = new_notification();
+    struct vm *vm = new_vm(events);
+    struct vcpu *vcpu = NULL;
+
+    (void)state;
+    assert_int_equal(vcpu_create(vm, fake_root, 0, domain, 0x700000, &vcpu), CL_OK);
+    fake_thread_run(thread);
+    fake_cpu_become(1);
+    assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
+    fake_cpu_become(0);
+    assert_false(thread_stop(thread));
+    assert_int_equal(fake_cpu_leave(1), FAKE_IDLE);
+    assert_ptr_equal(vcpu->runner, thread);
+    assert_int_equal(fake_destroy(&vcpu->object), CL_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +274,8 @@ int main(void)
         TEST(a_stopped_domain_kicks_the_cpus_that_run_it),
         TEST(a_stopped_thread_leaves_its_cpu),
         TEST(a_loaded_vcpu_is_let_go_of_before_it_is_destroyed),
+        TEST(a_thread_that_is_started_while_its_stop_is_under_way_runs),
+        TEST(a_vcpu_whose_runner_is_half_stopped_can_be_destroyed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

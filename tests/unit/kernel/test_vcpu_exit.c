@@ -6,6 +6,8 @@
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_vcpu_exit.c: exits that the kernel serves itself, and what it leaves to the VMM. */
+#include <unistd.h>
+
 #include "abi/hypercall.h"
 #include "kernel/x86.h"
 #include "kernel/xstate.h"
@@ -549,6 +551,30 @@ static void a_guest_is_not_entered_before_its_next_tick_is_programmed(void **sta
     assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
 }
 
+/* In wait-for-SIPI only a SIPI counts (SDM Vol. 3A 9.4.3): nothing else that is pending may keep the CPU from sleeping. */
+static void a_vcpu_that_waits_for_a_sipi_sleeps_whatever_is_pending(void **state)
+{
+    struct vlapic_message nmi = { .destination = 3, .delivery = VLAPIC_NMI };
+
+    (void)state;
+    begin();
+    vcpu_release(vcpu);
+    assert_int_equal(vcpu->activity, VCPU_WAIT_FOR_SIPI);
+    vm_deliver(vm, &nmi);
+    assert_true(vlapic_nmi_pending(&vcpu->lapic));
+    assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
+    (void)alarm(30); /* a CPU that never leaves the kernel */
+    assert_int_equal(fake_cpu_leave(0), FAKE_IDLE);
+    (void)alarm(0);
+    assert_int_equal(fake->entries, 0);
+    struct vlapic_message sipi = { .destination = 3, .delivery = VLAPIC_SIPI, .vector = 0x9a };
+    vm_deliver(vm, &sipi);
+    assert_int_equal(fake_cpu_leave(0), FAKE_RING3);
+    assert_int_equal(vcpu->page->exit.reason, VCPU_EXIT_SIPI);
+    assert_int_equal(vcpu->page->exit.sipi.vector, 0x9a);
+    assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -578,6 +604,7 @@ int main(void)
         TEST(windows_and_interrupts_only_go_round_the_loop),
         TEST(a_machine_check_is_the_end),
         TEST(an_eoi_of_a_level_vector_is_told_to_the_vmm),
+        TEST(a_vcpu_that_waits_for_a_sipi_sleeps_whatever_is_pending),
         TEST(a_guest_is_not_entered_before_its_next_tick_is_programmed),
     };
 

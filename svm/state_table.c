@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state_table.c: the registers that the VMCB and the vCPU page hold in the same form, the MSRs among them, and the rules
+ * of each segment (SDM Vol. 3C 27.3.1.2). */
+#include "svm/state_table.h"
+
+#define PLAIN(group, page, save)                                                                                       \
+    {                                                                                                                  \
+        VCPU_GROUP_##group, offsetof(struct vcpu_page, page), offsetof(struct vmcb_save, save), 0, SVM_VALUE_ANY       \
+    }
+#define MSR(name, save, value)                                                                                         \
+    {                                                                                                                  \
+        VCPU_GROUP_MSRS, offsetof(struct vcpu_page, msr[VCPU_MSR_##name]), offsetof(struct vmcb_save, save),           \
+            MSR_##name, value                                                                                          \
+    }
+#define SEGMENT_BASE(name, save)                                                                                       \
+    {                                                                                                                  \
+        0, 0, offsetof(struct vmcb_save, save), MSR_##name, SVM_VALUE_ADDRESS                                          \
+    }
+
+const struct svm_register svm_registers[SVM_REGISTER_COUNT] = {
+    PLAIN(CONTROL, cr2, cr2),
+    PLAIN(CONTROL, cr3, cr3),
+    PLAIN(DEBUG, dr[6], dr6),
+    PLAIN(DEBUG, dr[7], dr7),
+    MSR(STAR, star, SVM_VALUE_ANY),
+    MSR(LSTAR, lstar, SVM_VALUE_ADDRESS),
+    MSR(CSTAR, cstar, SVM_VALUE_ADDRESS),
+    MSR(SFMASK, sfmask, SVM_VALUE_ANY),
+    MSR(KERNEL_GS_BASE, kernel_gs_base, SVM_VALUE_ADDRESS),
+    MSR(SYSENTER_CS, sysenter_cs, SVM_VALUE_ANY),
+    MSR(SYSENTER_ESP, sysenter_esp, SVM_VALUE_ADDRESS),
+    MSR(SYSENTER_EIP, sysenter_eip, SVM_VALUE_ADDRESS),
+    MSR(PAT, g_pat, SVM_VALUE_PAT),
+    SEGMENT_BASE(FS_BASE, fs.base),
+    SEGMENT_BASE(GS_BASE, gs.base),
+};
+
+#define SEGMENT(field) offsetof(struct vmcb_save, field)
+
+const struct svm_segment svm_segments[SEG_COUNT] = {
+    [SEG_ES] = { "ES", SEGMENT(es), 0x10, 0x10, false, false, false },
+    [SEG_CS] = { "CS", SEGMENT(cs), 0x10, 0x10, true, false, false },
+    [SEG_SS] = { "SS", SEGMENT(ss), 0x10, 0x10, false, false, false },
+    [SEG_DS] = { "DS", SEGMENT(ds), 0x10, 0x10, false, false, false },
+    [SEG_FS] = { "FS", SEGMENT(fs), 0x10, 0x10, false, true, true },
+    [SEG_GS] = { "GS", SEGMENT(gs), 0x10, 0x10, false, true, true },
+    [SEG_LDTR] = { "LDTR", SEGMENT(ldtr), 0x1F, 0x02, false, false, true },
+    [SEG_TR] = { "TR", SEGMENT(tr), 0x17, 0x03, true, false, true },
+};

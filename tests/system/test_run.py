@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_run: `tools/run --headless --until stopped`: its exit code tells how the VMs ended, its last line why."""
+
+import os
+import subprocess
+
+import pytest
+
+from cloison import BUILD
+from emulator import ROOT
+
+LINUX = os.path.join(BUILD, "guests", "linux")
+MICRO = os.path.join(BUILD, "guests", "micro")
+
+
+def linux(name, test, more=""):
+    """A Linux guest that runs one of its tests and switches itself off."""
+    return f"""
+[[vm]]
+name = "{name}"
+memory = "192M"
+kernel = "{LINUX}/vmlinuz"
+initrd = "{LINUX}/initramfs.cpio.gz"
+cmdline = "console=ttyS0 quiet cloison.test={test}"
+console = "serial"
+{more}
+"""
+
+
+def micro(name, guest, more=""):
+    """A micro-guest."""
+    return f"""
+[[vm]]
+name = "{name}"
+memory = "32M"
+kernel = "{MICRO}/{guest}.elf"
+console = "serial"
+{more}
+"""
+
+
+def run(folder, configuration, timeout=120):
+    """Run headless: exit code, and the lines of standard output and standard error."""
+    config = folder / "test.toml"
+    config.write_text("[host]\nheadless = true\n" + configuration)
+    done = subprocess.run([os.path.join(ROOT, "tools", "run"), "--config", str(config), "--headless", "--until",
+                           "stopped", "--timeout", str(timeout), "--memory", "1024"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=timeout + 120, check=False)
+    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+
+def test_run_ends_with_0_when_every_vm_stopped_as_it_should(tmp_path):
+    status, lines, errors = run(tmp_path, linux("penguin", "devices:rng") +
+                                micro("small", "hello", 'cmdline = "argument=4711"\ndebug_exit = 0'))
+    assert status == 0, "\n".join(lines[-20:] + errors)
+    assert "small: micro: hello PASS" in lines
+    assert "penguin: cloison-guest: penguin test devices ended with 0" in lines
+    assert lines[-1] == "cloison: stopped"
+
+
+@pytest.mark.parametrize("configuration, reason", [
+    (micro("wrong", "hello", 'cmdline = "argument=4711"\ndebug_exit = 7'),
+     "cloison: failed: wrong: the guest ended with debug-exit value 0; 7 was expected"),
+    (micro("unexpected", "hello", 'cmdline = "argument=4711"'),
+     "cloison: failed: unexpected: the guest ended with debug-exit value 0; none was expected"),
+    (micro("again", "triple_fault", 'cmdline = "expected"'),
+     "cloison: failed: again: it was started 6 times in a row and ended at once each time"),
+    (linux("penguin", "crash"), "cloison: failed: penguin: the guest says that it has crashed (pvpanic)"),
+], ids=["wrong_debug_exit_value", "unexpected_debug_exit", "reset_loop", "panic"])
+def test_run_ends_with_1_and_the_reason(tmp_path, configuration, reason):
+    status, lines, errors = run(tmp_path, configuration)
+    assert status == 1, "\n".join(lines[-20:] + errors)
+    assert any(line.startswith(reason) for line in lines), "\n".join(lines[-20:])
+    assert reason in errors[-1]
+
+
+def test_run_ends_with_1_when_time_is_up(tmp_path):
+    status, lines, errors = run(tmp_path, micro("endless", "spin"), timeout=12)
+    assert status == 1
+    assert "endless: micro: spin: spinning" in lines or any("endless:" in line for line in lines)
+    assert errors[-1] == "run: time-out: no end within 12 s"
+
+
+def test_run_ends_with_2_when_the_configuration_is_wrong(tmp_path):
+    status, _, errors = run(tmp_path, micro("twice", "hello") + "colour = 1\n")
+    assert status in (1, 2)
+    assert "vm[0].colour" in "\n".join(errors)
