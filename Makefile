@@ -147,13 +147,13 @@ image: $(IMAGE) ## the disk image, build/cloison.img: copy it to a USB stick wit
 run: $(IMAGE) ## boot the image in an emulator, its console in this terminal (Ctrl-A x leaves)
 	@tools/run --emulator $(EMULATOR) $(if $(CPU),--cpu $(CPU)) --smp $(SMP) --memory $(MEMORY) --image $(IMAGE)
 
-test: $(UNIT_TESTS) $(IMAGE) test-images ## all tests, on the host and in emulators; ends with "N passed, N failed"
+test: $(UNIT_TESTS) $(IMAGE) test-images guests ## all tests, on the host and in emulators; ends with "N passed, N failed"
 	@tools/test unit $(UNIT_TESTS) tools tests/tools system tests/system
 
 unit: $(UNIT_TESTS) ## the tests that run on the host
 	@tools/test unit $(UNIT_TESTS) tools tests/tools
 
-system: $(IMAGE) test-images ## the tests that boot the image in emulators
+system: $(IMAGE) test-images guests ## the tests that boot the image in emulators
 	@tools/test system tests/system
 
 bench: $(IMAGE) ## instructions and expensive operations of the paths that matter; writes build/bench.json

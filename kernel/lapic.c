@@ -9,6 +9,8 @@
 #include "kernel/time.h"
 #include "kernel/x86.h"
 
+#define SAMPLE_TRIES 8
+
 static volatile uint32_t *registers; /* NULL: x2APIC */
 static bool x2apic, tsc_deadline;
 static uint64_t timer_hz;
@@ -58,19 +60,40 @@ void lapic_enable(void)
         lapic_eoi();
 }
 
+/* The counter, and the TSC at that moment: the shortest of several tries, as in time.c. */
+static uint32_t read_counter(uint64_t *tsc)
+{
+    uint64_t least = UINT64_MAX;
+    uint32_t counter = 0;
+
+    for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
+        uint64_t before = x86_rdtsc();
+        uint32_t value = read(VLAPIC_REG_CURRENT_COUNT);
+        uint64_t took = x86_rdtsc() - before;
+
+        if (took < least) {
+            least = took;
+            counter = value;
+            *tsc = before + took / 2;
+        }
+    }
+    return counter;
+}
+
 void lapic_calibrate(void)
 {
-    uint64_t begin, ticks;
+    uint64_t begin = 0, end = 0;
+    uint32_t first, last;
 
     if (tsc_deadline)
         return;
     write(VLAPIC_REG_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
     write(VLAPIC_REG_INITIAL_COUNT, UINT32_MAX);
-    begin = x86_rdtsc();
+    first = read_counter(&begin);
     while (x86_rdtsc() - begin < tsc_hz / 1000)
         ;
-    ticks = UINT32_MAX - read(VLAPIC_REG_CURRENT_COUNT);
-    timer_hz = ticks * tsc_hz / (x86_rdtsc() - begin);
+    last = read_counter(&end);
+    timer_hz = (uint64_t)(first - last) * tsc_hz / (end - begin);
     write(VLAPIC_REG_INITIAL_COUNT, 0);
     write(VLAPIC_REG_LVT_TIMER, VECTOR_TIMER);
     if (timer_hz == 0)

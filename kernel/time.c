@@ -6,6 +6,7 @@
 #include "kernel/x86.h"
 
 #define PM_TIMER_HZ 3579545u /* ACPI 6.4 4.8.2.1 */
+#define SAMPLE_TRIES 8
 #define PIT_HZ 1193182u
 #define PIT_CHANNEL_2 0x42
 #define PIT_COMMAND 0x43
@@ -14,20 +15,43 @@
 
 uint64_t tsc_hz;
 
+struct sample {
+    uint32_t pm_timer;
+    uint64_t tsc; /* at that moment */
+};
+
+/* Of several tries the shortest: firmware, or a machine that emulates this one, may take the CPU away in between. */
+static struct sample read_pm_timer(uint16_t port)
+{
+    struct sample best = { 0 };
+    uint64_t least = UINT64_MAX;
+
+    for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
+        uint64_t before = x86_rdtsc();
+        uint32_t value = x86_inl(port);
+        uint64_t took = x86_rdtsc() - before;
+
+        if (took < least) {
+            least = took;
+            best = (struct sample){ value, before + took / 2 };
+        }
+    }
+    return best;
+}
+
 /* The counter is 24 bits wide at least; 0 when it does not move. */
 static uint64_t measure_pm_timer(uint16_t port)
 {
-    uint32_t ticks = PM_TIMER_HZ / MEASURE_HZ;
-    uint32_t start = x86_inl(port);
-    uint64_t begin = x86_rdtsc();
-    uint32_t passed = 0;
+    uint32_t ticks = PM_TIMER_HZ / MEASURE_HZ, passed = 0;
+    struct sample begin = read_pm_timer(port);
 
     for (uint64_t spins = 0; passed < ticks; spins++) {
-        passed = (x86_inl(port) - start) & 0xffffff;
+        passed = (x86_inl(port) - begin.pm_timer) & 0xffffff;
         if (spins > 50000000 || (spins == 100000 && passed == 0))
             return 0;
     }
-    return (x86_rdtsc() - begin) * PM_TIMER_HZ / passed;
+    struct sample end = read_pm_timer(port);
+    return (end.tsc - begin.tsc) * PM_TIMER_HZ / ((end.pm_timer - begin.pm_timer) & 0xffffff);
 }
 
 /* 8254 channel 2, mode 0: the output rises when the count has run down. */

@@ -84,6 +84,7 @@ void vcpu_unload(struct cpu *cpu)
 {
     if (cpu->vcpu == NULL)
         return;
+    xstate_note_xcr0(cpu);
     virt->vcpu_unload(cpu->vcpu);
     __atomic_store_n(&cpu->vcpu->cpu, VCPU_NOWHERE, __ATOMIC_RELEASE);
     cpu->vcpu = NULL;

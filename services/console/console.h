@@ -60,10 +60,10 @@ void streams_attach(const struct operator_stream *stream);
 void streams_detach(uint32_t number);
 void streams_serve(void);
 bool streams_arm(void);
-/* The operator goes to a VM's console, types there, and comes back. */
+/* The operator goes to a VM's console, types there, and comes back. Typing tells how many bytes the VM's ring took. */
 void streams_enter(uint32_t number);
 void streams_leave(void);
-void streams_type(const uint8_t *bytes, size_t length);
+size_t streams_type(const uint8_t *bytes, size_t length);
 /* Print everything that was kept, line by line; from now on all lines are printed. */
 void streams_go_headless(void);
 

@@ -110,21 +110,22 @@ static void edit(uint8_t byte)
     }
 }
 
-/* Everything up to the escape goes to the guest at once: its ring counts messages, not bytes. */
+/* Everything up to the escape goes to the guest at once: its ring counts messages, not bytes. What the ring does not take
+ * waits here, but who leaves does not wait. */
 static size_t type_to_guest(const uint8_t *bytes, size_t count)
 {
     const uint8_t *escape = memchr(bytes, CONSOLE_ESCAPE, count);
-    size_t length = escape == NULL ? count : (size_t)(escape - bytes);
+    size_t length = escape == NULL ? count : (size_t)(escape - bytes), taken;
 
     if (length == 0) {
         streams_leave();
         return 1;
     }
-    streams_type(bytes, length);
-    return length;
+    taken = streams_type(bytes, length);
+    return escape == NULL ? taken : length;
 }
 
-/* Use the first of `count` typed bytes, or more; returns how many. */
+/* Use the first of `count` typed bytes, or more; returns how many, 0 if the guest has to take some first. */
 static size_t typed(const uint8_t *bytes, size_t count)
 {
     if (console.headless)
@@ -142,7 +143,7 @@ static size_t typed(const uint8_t *bytes, size_t count)
  * be empty afterwards. It stays full only while the typed-ahead buffer is. */
 static void take_input(void)
 {
-    size_t used;
+    size_t used, step;
     bool full;
 
     do {
@@ -153,8 +154,13 @@ static void take_input(void)
         used = 0;
         while (used < input_count && (console.cookie == 0 || console.attached != CONSOLE_NOBODY || console.live)) {
             console_prompt();
-            used += typed(input + used, input_count - used);
+            step = typed(input + used, input_count - used);
+            if (step == 0)
+                break;
+            used += step;
         }
+        if (full && used == 0 && console.attached != CONSOLE_NOBODY)
+            used = input_count; /* a guest that takes no input loses it: the escape has to get through */
         input_count -= used;
         memmove(input, input + used, input_count);
     } while (full && used > 0);
@@ -267,7 +273,7 @@ static uint64_t sleep_until(bool has_irq)
 {
     uint64_t now = cl_monotonic_ns(), until = UINT64_MAX;
 
-    if (!has_irq)
+    if (!has_irq || (input_count > 0 && console.attached != CONSOLE_NOBODY))
         until = now + POLL_NS;
     if (console.headless && now + LOG_POLL_NS < until)
         until = now + LOG_POLL_NS;

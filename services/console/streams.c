@@ -127,15 +127,18 @@ void streams_leave(void)
     console_prompt();
 }
 
-void streams_type(const uint8_t *bytes, size_t length)
+size_t streams_type(const uint8_t *bytes, size_t length)
 {
     struct link *link = &streams[console.attached].link;
+    size_t taken = 0;
 
-    for (size_t at = 0; at < length; at += STREAM_INPUT_MESSAGE_MAX) {
-        size_t piece = length - at < STREAM_INPUT_MESSAGE_MAX ? length - at : STREAM_INPUT_MESSAGE_MAX;
-        /* a guest that takes no input loses it, as a serial line would */
-        (void)!link_send(link, STREAM_BYTES, 0, bytes + at, (uint32_t)piece);
+    while (taken < length) {
+        size_t piece = length - taken < STREAM_INPUT_MESSAGE_MAX ? length - taken : STREAM_INPUT_MESSAGE_MAX;
+        if (link_send(link, STREAM_BYTES, 0, bytes + taken, (uint32_t)piece) == CL_BUSY)
+            break;
+        taken += piece;
     }
+    return taken;
 }
 
 void streams_go_headless(void)

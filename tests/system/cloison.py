@@ -81,6 +81,10 @@ class Cloison(emulator.Machine):
         return (int(re.search(r"^memory .*\((\d+) KiB\)", text, re.M)[1]),
                 int(re.search(r"^kernel pool +(\d+) of", text, re.M)[1]))
 
+    def host_uptime(self):
+        """Seconds that Cloison has been up, by its own clock."""
+        return int(re.search(r": up (\d+) s,", self.command("info"))[1])
+
     def pass_time(self, seconds):
         """Let the machine run, and collect what it says."""
         deadline = time.monotonic() + seconds
@@ -113,6 +117,17 @@ class Shell:
     def start(self, command):
         """Type a command and do not wait."""
         self.machine.send(command + "\r")
+
+    def answers(self, timeout):
+        """Whether the guest is at its shell: whether it does what is typed within `timeout` seconds."""
+        mark = 7000 + next(Shell.numbers)
+        self.start(f"echo /$(({mark}))?/")
+        try:
+            self.machine.expect(rf"/{mark}\?/", timeout)
+        except emulator.MachineError:
+            self.machine.check_fatal()
+            return False
+        return True
 
     def run(self, command, timeout=30):
         """Run a command line; what it wrote. Raises if its status is not 0."""

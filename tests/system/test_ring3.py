@@ -47,7 +47,7 @@ def boot(name):
     subprocess.run(["make", "-s", "-C", ROOT, IMAGE], check=True)
     try:
         with Machine(image=os.path.join(ROOT, IMAGE), **MACHINES[name]) as machine:
-            machine.expect(r"^ring3: \d+ passed, \d+ failed$", TIMEOUT)
+            machine.expect(r"^init: ring3: \d+ passed, \d+ failed", TIMEOUT)
             return machine.log + f"\nmachine: {machine.wait(60)}\n"
     except Exception as error:  # pylint: disable=broad-except
         return f"machine: {error}\n"
@@ -55,7 +55,7 @@ def boot(name):
 
 @pytest.mark.parametrize("name, test", [(machine, test) for machine in MACHINES for test in names(machine)])
 def test_system_call(name, test):
-    said = re.search(rf"^ring3: {test} (PASS|FAIL.*)$", boot(name), re.M)
+    said = re.search(rf"^init: ring3: {test} (PASS|FAIL.*)$", boot(name), re.M)
     assert said, f"{test} has not run on {name}:\n{boot(name)[-1500:]}"
     assert said[1] == "PASS"
 
@@ -63,7 +63,7 @@ def test_system_call(name, test):
 @pytest.mark.parametrize("name", MACHINES)
 def test_every_test_of_the_program_is_counted_and_the_machine_powers_off(name):
     log = boot(name)
-    assert re.search(rf"^ring3: {len(names(name))} passed, 0 failed$", log, re.M), log[-1500:]
+    assert re.search(rf"^init: ring3: {len(names(name))} passed, 0 failed$", log, re.M), log[-1500:]
     assert log.endswith("machine: shutdown\n")
 
 

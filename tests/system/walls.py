@@ -22,8 +22,8 @@ import bisect
 import collections
 
 from kernel_objects import Kernel
-from snapshot import ADDRESS, NX, PAGE, PCD, PWT, ROOT_HALF, TYPES, US, Run, Unreadable, differences, hardware_runs, \
-    join, rights, walk
+from snapshot import ADDRESS, PAGE, PCD, PWT, ROOT_HALF, TYPES, US
+from snapshot import Run, Unreadable, differences, hardware_runs, join, rights, walk
 
 # A domain or a VM: what it should map by its list of mappings, and what its tables do map.
 Space = collections.namedtuple("Space", "name owner wanted found")
