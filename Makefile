@@ -118,6 +118,7 @@ $(call same-as,build/members.list,$(IMAGE_MEMBERS))
 
 build/system.img: $(member_files) $(config_files) build/config.path build/members.list tools/image
 	@echo "  IMAGE   $@"
+	$(if $(CONFIG),@tools/check $(CONFIG) >/dev/null)
 	@tools/image system -o $@ $(if $(CONFIG),--config $(CONFIG)) $(IMAGE_MEMBERS)
 
 $(IMAGE): build/system.img $(LOADER) tools/image

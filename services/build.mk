@@ -30,3 +30,4 @@ $(CONFIG_CHECKER): $(SERVICES_CONFIG:%.c=build/host/services/config/%.o) build/h
 	@$(CC) $(HOST_CFLAGS) -o $@ $^ -lm
 
 all: $(CONFIG_CHECKER)
+build/system.img: $(CONFIG_CHECKER)
