@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""test_micro_guests.py: micro-guests on bare QEMU, the oracle for what they expect of Cloison.
+"""test_bare_micro_guests.py: micro-guests on bare QEMU, the oracle for what they expect of Cloison.
 
 Run from anywhere: `pytest tests/system/bare`. Wants `make guests-micro` before. What each must say stands in
 guests/micro/list.json.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""test_micro_guests_bochs.py: micro-guests on bare Bochs, the second oracle.
+"""test_bare_micro_guests_bochs.py: micro-guests on bare Bochs, the second oracle.
 
 Bochs checks much that QEMU does not (canonical addresses, reserved bits, #AC, SIMD exceptions, DR7.GD) and has x2APIC
 and the TSC deadline. GRUB on a small disk image loads the guest; skipped where Bochs, its BIOS or GRUB's PC modules
