@@ -171,7 +171,7 @@ fuzz: ## run each fuzzer for FUZZ_SECONDS; what it finds stays in build/tests/fu
 mutate: $(UNIT_TESTS) ## remove each flush and kick in turn: a named unit test has to fail
 	@tools/mutate
 
-lint: $(if $(wildcard lib/build.mk),$(MUSL_LIB)) ## formatting, static analysis, scripts
+lint: $(MUSL_LIB) build/lib/posix_names.h build/vmm/dsdt.h ## formatting, static analysis, scripts
 	@tools/lint
 
 format: ## rewrite all C files in the project's format
