@@ -30,12 +30,13 @@ bool thread_wake(struct thread *thread, enum wait_kind kind)
     if (thread->wait == kind) {
         woken = true;
         thread->wait = WAIT_NONE;
+        /* before it can run: then another CPU may arm the same timer for the vCPU that the thread enters */
+        if (kind == WAIT_NOTIFICATION)
+            timer_disarm(&thread->deadline);
         if (!thread->stop)
             kick(sched_wake(&thread->sched, x86_rdtsc()));
     }
     lock_release(&thread->lock);
-    if (woken && kind == WAIT_NOTIFICATION)
-        timer_disarm(&thread->deadline);
     return woken;
 }
 
