@@ -141,17 +141,17 @@ setup: ## install what is missing (Debian packages, third-party sources); done b
 
 all: image ## build everything that a machine needs (default)
 
-test-programs: $(UNIT_TESTS) $(IMAGE)
+test-programs: $(UNIT_TESTS) $(FUZZ_TESTS) $(IMAGE)
 
 image: $(IMAGE) ## the disk image, build/cloison.img: copy it to a USB stick with dd, or boot it in an emulator
 
 run: $(IMAGE) ## boot the image in an emulator, its console in this terminal (Ctrl-A x leaves)
 	@tools/run --emulator $(EMULATOR) $(if $(CPU),--cpu $(CPU)) --smp $(SMP) --memory $(MEMORY) --image $(IMAGE)
 
-test: $(UNIT_TESTS) $(IMAGE) test-images guests ## all tests, on the host and in emulators; ends with "N passed, N failed"
+test: $(UNIT_TESTS) $(FUZZ_TESTS) $(IMAGE) test-images guests ## all tests, on the host and in emulators; ends with "N passed, N failed"
 	@tools/test unit $(UNIT_TESTS) tools tests/tools system tests/system --ignore=tests/system/long
 
-unit: $(UNIT_TESTS) ## the tests that run on the host
+unit: $(UNIT_TESTS) $(FUZZ_TESTS) ## the tests that run on the host
 	@tools/test unit $(UNIT_TESTS) tools tests/tools
 
 system: $(IMAGE) test-images guests ## the tests that boot the image in emulators

@@ -6,9 +6,9 @@
  */
 #include "vmm/emulate_internal.h"
 
-#define PIECE 15u /* four device accesses each at most, and an exit has CAPSULE_STEPS_MAX */
-
-static_assert(PIECE * 4 <= CAPSULE_STEPS_MAX, "a piece fits into an exit");
+#define PIECE 15u /* elements of a repeated instruction that are done before the guest may be interrupted */
+/* Device accesses of one element: 8 bytes from a device to a device, where both take single bytes only. */
+#define ELEMENT_STEPS_MAX 16u
 
 static void advance(struct emulator *e, unsigned reg)
 {
@@ -123,6 +123,8 @@ enum outcome emulate_string(struct emulator *e)
     if (!i->rep && !i->repne)
         return element(e);
     for (unsigned n = 0; n < PIECE && (e->gpr[GPR_RCX] & mask) != 0 && !ended; n++) {
+        if (e->tx->step + ELEMENT_STEPS_MAX > CAPSULE_STEPS_MAX)
+            break;
         enum outcome outcome = element(e);
 
         if (outcome != DONE) {

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cJSON.h>
@@ -282,10 +283,25 @@ static enum cl_status read_table(const cJSON *node, const struct schema_table *t
     return CL_OK;
 }
 
+/* cJSON looks one byte behind a text that breaks off inside an object, so it gets a copy with a NUL there. */
+static cJSON *parse(const char *json, size_t length)
+{
+    char *copy = malloc(length + 1);
+    cJSON *tree;
+
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, json, length);
+    copy[length] = '\0';
+    tree = cJSON_ParseWithLength(copy, length);
+    free(copy);
+    return tree;
+}
+
 enum cl_status config_read(const char *json, size_t length, struct config *config, struct config_error *error)
 {
     struct place root = { .path = "", .error = error };
-    cJSON *tree = cJSON_ParseWithLength(json, length);
+    cJSON *tree = parse(json, length);
     enum cl_status status;
 
     memset(config, 0, sizeof(*config));

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCES: vmm/virtqueue.c vmm/capsule.c */
 /* fuzz_virtqueue.c: the input is the guest's memory: a queue's rings, tables and buffers, and what features it has. */
 #include "vmm/virtqueue.h"
 

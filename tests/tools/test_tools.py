@@ -59,7 +59,7 @@ def test_failed_and_skipped_tests_are_counted_once(tmp_path):
 def test_rules_come_from_the_comments_of_a_test(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "test_x.c").write_text("/* SOURCES: kernel/a.c\n *   kernel/b.c */\n/* LIBS: zydis */\n")
-    assert load("unit-rules").rule("test_x.c") == (
+    assert load("unit-rules").rule("build/host", "test_x.c") == (
         "build/test_x: build/host/test_x.o build/host/kernel/a.o build/host/kernel/b.o "
         "build/third-party/lib/host/libzydis.a\n")
 

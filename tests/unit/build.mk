@@ -13,7 +13,7 @@ UNIT_TESTS := $(patsubst %.c,build/%,$(wildcard tests/unit/*/test_*.c))
 
 # (Before tools/setup has run for the first time there may be no Python; make then starts afresh.)
 ifneq ($(and $(filter-out $(PLAIN_VERBS),$(GOALS)),$(wildcard $(PYTHON))),)
-$(shell tools/unit-rules build/tests/unit/rules.mk $(wildcard tests/unit/*/test_*.c))
+$(shell tools/unit-rules build/tests/unit/rules.mk build/host $(wildcard tests/unit/*/test_*.c))
 -include build/tests/unit/rules.mk
 endif
 

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -243,10 +244,28 @@ static void the_nearest_word_is_a_likely_one(void **state)
     assert_int_equal(words_distance("abcd", "abdc"), 1);
 }
 
+/* On the heap at its exact size, wherever it breaks off: a read behind it is caught. */
+static void a_text_that_breaks_off_is_refused(void **state)
+{
+    static const char whole[] = "{\"host\": {\"headless\": true}, \"vm\": [{\"name\": \"a\", \"memory\": 64}]}";
+    struct config_error error;
+
+    (void)state;
+    for (size_t length = 1; length < sizeof(whole) - 1; length++) {
+        char *text = malloc(length);
+
+        assert_non_null(text);
+        memcpy(text, whole, length);
+        assert_int_equal(config_read(text, length, &config, &error), CL_BAD_ARGUMENT);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_configuration_is_read),
+        cmocka_unit_test(a_text_that_breaks_off_is_refused),
         cmocka_unit_test(what_is_not_given_has_its_usual_value),
         cmocka_unit_test(an_unknown_key_is_refused_with_a_suggestion),
         cmocka_unit_test(a_wrong_type_is_refused_with_what_was_found),

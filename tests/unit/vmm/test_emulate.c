@@ -659,6 +659,27 @@ static void random_bytes_never_harm_the_emulator(void **unused)
     finish(g);
 }
 
+/* INSD takes four accesses of a register that is a byte wide, and one more for the IOAPIC that it goes to. */
+static void a_long_string_from_device_to_device_is_done_in_pieces(void **unused)
+{
+    struct guest *g = prepare();
+
+    (void)unused;
+    g->page.gpr[GPR_RCX] = 1000;
+    g->page.gpr[GPR_RDX] = 0x40;
+    g->page.exit.io.flags = VCPU_IO_STRING | VCPU_IO_IN | VCPU_IO_REP;
+    for (unsigned exits = 0; g->page.gpr[GPR_RCX] != 0; exits++) {
+        uint64_t left = g->page.gpr[GPR_RCX];
+
+        g->page.gpr[GPR_RDI] = IOAPIC;
+        assert_int_equal(step(g, CODE_OF(0xF3, 0x6D), VCPU_EXIT_IO), CL_OK);
+        assert_true(g->page.gpr[GPR_RCX] < left);
+        assert_int_equal(g->page.completion, g->page.gpr[GPR_RCX] != 0 ? VCPU_COMPLETE_RETRY : VCPU_COMPLETE_ADVANCE);
+        assert_true(exits < 1000);
+    }
+    finish(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -674,6 +695,7 @@ int main(void)
         cmocka_unit_test(control_registers_follow_the_manual),
         cmocka_unit_test(long_mode_begins_and_ends_with_paging),
         cmocka_unit_test(odd_encodings_of_simple_instructions_work),
+        cmocka_unit_test(a_long_string_from_device_to_device_is_done_in_pieces),
         cmocka_unit_test(real_mode_uses_segments_and_limits),
         cmocka_unit_test(refusals_show_the_bytes),
         cmocka_unit_test(random_bytes_never_harm_the_emulator),
