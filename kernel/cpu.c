@@ -16,7 +16,6 @@ static_assert(offsetof(struct registers, vector) == 120, "REGISTERS_VECTOR in en
 static_assert(offsetof(struct registers, cs) == 144, "REGISTERS_CS in entry.asm");
 static_assert(sizeof(struct registers) == 176, "ist_common in entry.asm");
 static_assert(offsetof(struct thread, registers) % 16 == 0, "the CPU aligns RSP0 to 16 bytes");
-static_assert(offsetof(struct tss, iomap) == 104, "SDM Vol. 3A figure 8-11");
 
 extern char syscall_entry[], interrupt_stubs[];
 
@@ -25,23 +24,8 @@ uint32_t cpu_count;
 
 #define STUB_BYTES 16
 #define IDT_ENTRIES 256
-#define GATE_INTERRUPT 0x8e
-#define GATE_DPL3 0x60
-
-/* SDM Vol. 3A figure 6-8 */
-struct gate {
-    uint16_t offset_low, selector;
-    uint8_t ist, type;
-    uint16_t offset_middle;
-    uint32_t offset_high, reserved;
-};
 
 static struct gate idt[IDT_ENTRIES];
-
-struct table_pointer {
-    uint16_t limit;
-    uint64_t base;
-} __attribute__((packed));
 
 void idt_build(void)
 {

@@ -8,6 +8,7 @@
 #include "kernel/sched.h"
 #include "kernel/timer.h"
 #include "kernel/types.h"
+#include "kernel/x86_table.h"
 
 struct thread;
 struct domain;
@@ -23,18 +24,6 @@ enum cpu_attention {
     ATTENTION_UNLOAD = 1 << 4,    /* let go of the loaded vCPU: it is being destroyed */
     ATTENTION_GUEST = 1 << 3,     /* the vCPU that runs here has an event: leave the guest and look */
 };
-
-/* 64-bit TSS: SDM Vol. 3A figure 8-11. The I/O permission bitmap follows it. */
-struct tss {
-    uint32_t reserved0;
-    uint64_t rsp[3];
-    uint64_t reserved1;
-    uint64_t ist[7];
-    uint64_t reserved2;
-    uint16_t reserved3;
-    uint16_t iomap_base;
-    uint8_t iomap[8192 + 1];
-} __attribute__((packed));
 
 struct cpu {
     struct cpu *self;

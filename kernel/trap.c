@@ -13,41 +13,6 @@
 #include "kernel/thread.h"
 #include "kernel/x86.h"
 
-#define EXCEPTIONS 32
-
-const char *const exception_names[EXCEPTIONS] = { "#DE divide error",
-                                                  "#DB debug",
-                                                  "NMI",
-                                                  "#BP breakpoint",
-                                                  "#OF overflow",
-                                                  "#BR bound range",
-                                                  "#UD invalid opcode",
-                                                  "#NM device not available",
-                                                  "#DF double fault",
-                                                  "coprocessor segment overrun",
-                                                  "#TS invalid TSS",
-                                                  "#NP segment not present",
-                                                  "#SS stack fault",
-                                                  "#GP general protection",
-                                                  "#PF page fault",
-                                                  "vector 15",
-                                                  "#MF x87 error",
-                                                  "#AC alignment check",
-                                                  "#MC machine check",
-                                                  "#XM SIMD error",
-                                                  "#VE virtualization",
-                                                  "#CP control protection",
-                                                  "vector 22",
-                                                  "vector 23",
-                                                  "vector 24",
-                                                  "vector 25",
-                                                  "vector 26",
-                                                  "vector 27",
-                                                  "vector 28",
-                                                  "vector 29",
-                                                  "vector 30",
-                                                  "vector 31" };
-
 static void device_interrupt(struct cpu *cpu, uint64_t vector)
 {
     cpu->interrupts++;

@@ -6,7 +6,8 @@
 struct registers;
 struct cpu;
 
-extern const char *const exception_names[32];
+#define EXCEPTIONS 32
+extern const char *const exception_names[EXCEPTIONS];
 
 void interrupt_from_user(struct registers *registers) __attribute__((noreturn));
 void interrupt_from_kernel(struct registers *registers);

@@ -202,11 +202,6 @@ uint8_t x86_inb(uint16_t port)
     return 0xff;
 }
 
-void x86_outw(uint16_t port, uint16_t value)
-{
-    (void)port, (void)value;
-}
-
 uint32_t x86_inl(uint16_t port)
 {
     (void)port;
