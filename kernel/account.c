@@ -11,11 +11,15 @@
 
 enum cl_status account_charge(struct account *account, enum account_purse purse, uint64_t bytes)
 {
-    uint64_t used = __atomic_load_n(&account->used[purse], __ATOMIC_RELAXED);
+    uint64_t used;
 
+    if (account == NULL)
+        return CL_OK;
+    used = __atomic_load_n(&account->used[purse], __ATOMIC_RELAXED);
     do {
         if (bytes > account->limit[purse] - used)
-            return CL_NO_MEMORY;
+            return refuse(CL_NO_MEMORY, "the account that pays has not %lu bytes of %smemory left", bytes,
+                          purse == PURSE_KERNEL ? "kernel " : "");
     } while (!__atomic_compare_exchange_n(&account->used[purse], &used, used + bytes, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
     return CL_OK;
@@ -23,18 +27,17 @@ enum cl_status account_charge(struct account *account, enum account_purse purse,
 
 void account_refund(struct account *account, enum account_purse purse, uint64_t bytes)
 {
+    if (account == NULL)
+        return;
     uint64_t before = __atomic_fetch_sub(&account->used[purse], bytes, __ATOMIC_RELAXED);
-
     ASSERT(before >= bytes);
 }
 
 static enum cl_status account_setup(struct account *account, struct account *parent,
                                     const struct sched_authority *authority, struct account *payer)
 {
-    struct sched_group *groups = NULL;
-    size_t bytes = sched_group_bytes();
+    struct sched_group *groups = pool_take(payer, sched_group_bytes());
 
-    groups = bytes <= 2048 ? pool_object(payer, bytes) : pool_pages(payer, 1);
     if (groups == NULL)
         return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a child account's scheduling groups");
     sched_account_init(&account->sched, parent != NULL ? &parent->sched : NULL, authority, groups);
@@ -121,14 +124,10 @@ enum cl_status account_destroy(struct account *account)
 void account_free(struct account *account)
 {
     struct account *parent = account->parent;
-    size_t bytes = sched_group_bytes();
 
     if (account->sched.group != NULL) {
         sched_account_retire(&account->sched, &parent->sched);
-        if (bytes <= 2048)
-            pool_object_free(parent, account->sched.group, bytes);
-        else
-            pool_pages_free(parent, account->sched.group, 1);
+        pool_give(parent, account->sched.group);
     }
     account_refund(parent, PURSE_KERNEL, account->limit[PURSE_KERNEL]);
     account_refund(parent, PURSE_MEMORY, account->limit[PURSE_MEMORY]);

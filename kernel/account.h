@@ -13,7 +13,8 @@ enum account_purse {
     PURSE_COUNT
 };
 
-/* Take `bytes` from a purse, or refuse with CL_NO_MEMORY and change nothing. Any CPU, no lock, O(1). */
+/* Take `bytes` from a purse, or refuse with CL_NO_MEMORY and change nothing. NULL is the kernel itself, which always
+ * pays. Any CPU, no lock, O(1). */
 enum cl_status account_charge(struct account *account, enum account_purse purse, uint64_t bytes) CL_MUST_CHECK;
 
 /* Give `bytes` back. Never more than was charged. */

@@ -16,24 +16,19 @@
 #define SWEEP_PIECE 64 /* capabilities dropped per call */
 #define TABLE_PIECE 32 /* page-table pages freed per look */
 #define USER_ROOT_ENTRIES 256
-#define IOMAP_ORDER 1
 
 enum cl_status domain_create(struct account *account, const char *name, uint32_t slot_count, struct domain **created)
 {
     struct domain *domain;
-    unsigned order = 0;
     enum cl_status status;
 
     if (slot_count < 8 || slot_count > DOMAIN_SLOTS_MAX)
         return refuse(CL_BAD_ARGUMENT, "a capability table has 8 to %u slots, not %u", DOMAIN_SLOTS_MAX, slot_count);
-    while ((PAGE_SIZE << order) < slot_count * sizeof(capability))
-        order++;
 
     domain = object_create(account, OBJECT_DOMAIN, sizeof(*domain));
     if (domain == NULL)
         return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a domain");
-    domain->slots_order = order;
-    domain->slots = pool_pages(account, order);
+    domain->slots = pool_take(account, slot_count * sizeof(capability));
     domain->slot_count = domain->slots != NULL ? slot_count : 0;
     memcpy(domain->name, name, DOMAIN_NAME_MAX - 1);
     status = domain->slots != NULL ? pt_create(&domain->space.pt, &pt_format_host, account) : CL_NO_MEMORY;
@@ -95,10 +90,8 @@ bool domain_free(struct domain *domain)
     /* no CPU has these tables loaded any more */
     if (domain->space.pt.root != NULL && !pt_destroy(&domain->space.pt, 0, USER_ROOT_ENTRIES, TABLE_PIECE))
         return false;
-    if (domain->slots != NULL)
-        pool_pages_free(account, domain->slots, domain->slots_order);
-    if (domain->iomap != NULL)
-        pool_pages_free(account, domain->iomap, IOMAP_ORDER);
+    pool_give(account, domain->slots);
+    pool_give(account, domain->iomap);
     if (domain->faults != NULL)
         object_drop((struct object *)domain->faults);
     return true;

@@ -21,7 +21,6 @@ struct domain {
     char name[DOMAIN_NAME_MAX];
     capability *slots;           /* [s] written, read without a lock */
     uint32_t slot_count;         /* [o] */
-    uint32_t slots_order;        /* [o] pool order of the table */
     bool stopped;                /* [a] none of its threads enters ring 3 or a guest */
     uint32_t threads;            /* [s] */
     uint32_t slots_swept;        /* [s] progress of the destruction */

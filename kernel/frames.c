@@ -42,11 +42,8 @@ static uint64_t zone_end(int zone)
 void frames_init(struct hpa highest)
 {
     uint64_t count = (highest.value >> REGION_SHIFT) + 1;
-    unsigned order = 0;
 
-    while ((PAGE_SIZE << order) < count * sizeof(struct region))
-        order++;
-    frames = (struct frames){ .regions = pool_pages(NULL, order), .region_count = count };
+    frames = (struct frames){ .regions = pool_take(NULL, count * sizeof(struct region)), .region_count = count };
     ASSERT(frames.regions != NULL);
     for (int zone = LOW; zone <= HIGH; zone++)
         frames.first[zone][WHOLE] = frames.first[zone][BROKEN] = zone_end(zone);
@@ -105,7 +102,7 @@ void frames_add(struct hpa base, uint64_t size_bytes)
     lock_acquire(&frames.lock);
     for (uint64_t index = base.value >> REGION_SHIFT; index <= (end - 1) >> REGION_SHIFT; index++) {
         if (frames.regions[index].free == NULL)
-            frames.regions[index].free = pool_pages(NULL, 0);
+            frames.regions[index].free = pool_take(NULL, PAGE_SIZE);
         ASSERT(frames.regions[index].free != NULL);
     }
     turn(base.value >> PAGE_SHIFT, size_bytes >> PAGE_SHIFT, true);

@@ -99,7 +99,7 @@ void hostmap_cpu(struct cpu *cpu)
 {
     for (unsigned i = 0; i < STACKS_PER_CPU; i++) {
         uint64_t top = LAYOUT_STACKS + (uint64_t)(cpu->index * STACKS_PER_CPU + i + 1) * STACK_STRIDE;
-        void *pages = pool_pages(NULL, 2);
+        void *pages = pool_take(NULL, STACK_BYTES);
         ASSERT(pages != NULL);
         enter(top - STACK_BYTES, pool_physical(pages), STACK_BYTES, PT_READ | PT_WRITE | PT_GLOBAL, PT_WRITE_BACK);
         if (i == 0) {

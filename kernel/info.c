@@ -29,7 +29,7 @@ void info_build(const struct boot_info *boot)
     struct x86_cpuid vendor = x86_cpuid(0, 0);
     uint32_t extended = x86_cpuid(0x80000000, 0).eax;
 
-    info_page = pool_pages(NULL, 0);
+    info_page = pool_take(NULL, PAGE_SIZE);
     ASSERT(info_page != NULL);
     info_page->version = INFO_PAGE_VERSION;
     info_page->vendor = vendor.ecx == 0x6c65746e   ? INFO_VENDOR_INTEL

@@ -155,7 +155,7 @@ static void find_cpus(void)
     }
     for (uint32_t i = 0; i < cpu_count; i++) {
         hostmap_cpu(&cpus[i]);
-        cpus[i].trace = pool_pages(NULL, 0);
+        cpus[i].trace = pool_take(NULL, PAGE_SIZE);
         ASSERT(cpus[i].trace != NULL);
     }
 }

@@ -47,7 +47,7 @@ static enum cl_status mapping_add(struct space *space, struct account *account, 
                       (*link)->length);
     if (space->mapping_count >= MAPPINGS_MAX)
         return refuse(CL_LIMIT, "an address space has at most %u mappings", MAPPINGS_MAX);
-    mapping = pool_object(account, sizeof(*mapping));
+    mapping = pool_take(account, sizeof(*mapping));
     if (mapping == NULL)
         return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a mapping");
     mapping->space = space;
@@ -73,7 +73,7 @@ static void mapping_free(struct mapping *mapping)
             ASSERT(*link != NULL);
         *link = mapping->next_of_memory;
     }
-    pool_object_free(mapping->account, mapping, sizeof(*mapping));
+    pool_give(mapping->account, mapping);
 }
 
 /* Enter one leaf at the mapping's next address: the largest page that frame, address and length allow. */

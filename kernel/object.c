@@ -20,23 +20,13 @@ static struct spinlock graveyard_lock; /* beside the pool lock in the order */
 static struct object *graveyard_head, *graveyard_tail;
 static uint64_t next_identity = 1; /* [a] */
 
-static unsigned pages_order(size_t size)
-{
-    unsigned order = 0;
-
-    while ((PAGE_SIZE << order) < size)
-        order++;
-    return order;
-}
-
 void *object_create(struct account *account, enum object_type type, size_t size)
 {
-    struct object *object = size <= 2048 ? pool_object(account, size) : pool_pages(account, pages_order(size));
+    struct object *object = pool_take(account, size);
 
     if (object == NULL)
         return NULL;
     object->type = (uint8_t)type;
-    object->size = (uint16_t)size;
     object->references = 1;
     object->account = account;
     object->identity = __atomic_fetch_add(&next_identity, 1, __ATOMIC_RELAXED);
@@ -141,7 +131,6 @@ enum cl_status object_destroy(struct object *object)
 static bool free_object(struct object *object)
 {
     struct account *account = object->account;
-    size_t size = object->size;
 
     switch (object->type) {
     case OBJECT_DOMAIN:
@@ -170,10 +159,7 @@ static bool free_object(struct object *object)
     default:
         break;
     }
-    if (size <= 2048)
-        pool_object_free(account, object, size);
-    else
-        pool_pages_free(account, object, pages_order(size));
+    pool_give(account, object);
     if (account != NULL)
         object_drop(&account->object);
     return true;

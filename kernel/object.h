@@ -18,7 +18,6 @@ struct account;
 struct object {
     uint8_t type;                   /* [o] enum object_type */
     uint8_t dead;                   /* [s] 1: on the way to destruction, 2: destroyed */
-    uint16_t size;                  /* [o] of the whole structure, for the pool */
     uint32_t references;            /* [a] */
     struct account *account;        /* [o] pays for it; NULL for those made at boot */
     struct object *next, *previous; /* [s] the account's list of what it pays for */

@@ -95,7 +95,7 @@ static uint64_t *walk(const struct pt *pt, uint64_t address, unsigned *level, ui
 
 enum cl_status pt_create(struct pt *pt, const struct pt_format *format, struct account *account)
 {
-    *pt = (struct pt){ .format = format, .account = account, .root = pool_pages(account, 0) };
+    *pt = (struct pt){ .format = format, .account = account, .root = pool_take(account, PAGE_SIZE) };
     return pt->root != NULL ? CL_OK : CL_NO_MEMORY;
 }
 
@@ -120,13 +120,13 @@ bool pt_destroy(struct pt *pt, unsigned first_entry, unsigned end_entry, unsigne
         /* Nothing below this table is left; `at` stays inside it until its parent's entry is passed. */
         uint64_t *table = table_of(pt, *parent);
         write_entry(parent, 0);
-        pool_pages_free(pt->account, table, 0);
+        pool_give(pt->account, table);
         work -= work < ENTRIES_PER_UNIT ? work : ENTRIES_PER_UNIT;
     }
     pt->cursor = at;
     if (at < end || work == 0)
         return false;
-    pool_pages_free(pt->account, pt->root, 0);
+    pool_give(pt->account, pt->root);
     pt->root = NULL;
     return true;
 }
@@ -162,7 +162,7 @@ enum cl_status pt_set(struct pt *pt, uint64_t address, struct pt_leaf leaf)
         if (level_shift(level) == leaf.page_shift)
             break;
 
-        uint64_t *table = pool_pages(pt->account, 0);
+        uint64_t *table = pool_take(pt->account, PAGE_SIZE);
         if (table == NULL)
             return CL_NO_MEMORY;
         uint64_t user = (address >> 47) == 0 ? format->table_user : 0;

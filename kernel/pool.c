@@ -8,18 +8,23 @@
 #include "kernel/pool.h"
 
 #include "kernel/assert.h"
+#include "kernel/list.h"
 #include "kernel/lock.h"
 #include "kernel/string.h"
 
-#define OBJECT_SHIFT_MIN 6u /* 64 bytes: a page has no more of them than free_objects has bits */
-enum page_state { PAGE_INNER, PAGE_FREE, PAGE_USED, PAGE_SLAB }; /* inner: not the first of a block, or not ours */
+#define SHIFT_MIN 6u /* 64 bytes: a page has no more of them than free_objects has bits */
+#define BLOCK_PAGES(shift) (UINT64_C(1) << ((shift)-PAGE_SHIFT))
+
+enum page_state { PAGE_INNER, PAGE_FREE, PAGE_USED }; /* inner: not the first of a block, or not ours */
 
 struct page {
-    uint64_t free_objects; /* of a slab: bit n: its n-th object is free */
-    struct page *next;     /* in the list of free blocks of this order, or of slabs of this size with room */
-    struct page **link;    /* what points here in that list: its head, or the `next` before */
+    struct link link; /* in the list of its shift: of free blocks, or of slabs with room */
+    union {
+        uint64_t free_objects; /* of a slab: bit n: its n-th object is free */
+        void *note;            /* of a used block of pages: pool_note */
+    };
     uint8_t state;
-    uint8_t order; /* of the block that begins here; of a slab that of its objects' size */
+    uint8_t shift; /* the block that begins here has 2^shift bytes; below PAGE_SHIFT: a slab of such objects */
 };
 
 /* Everything but the addresses is protected by `lock`. Page 0 is the first page of the 4 MiB block of physical memory
@@ -33,69 +38,53 @@ static struct pool {
     uint32_t first_page;
     uint32_t end_page;
     uint64_t free_bytes;
-    struct page *free_blocks[POOL_ORDER_MAX + 1];
-    struct page *open_slabs[PAGE_SHIFT]; /* of objects of 2^index bytes */
+    struct link *list[POOL_SHIFT_MAX + 1];
 } pool;
 
-static void list_push(struct page **head, struct page *page)
-{
-    page->next = *head;
-    page->link = head;
-    if (page->next != NULL)
-        page->next->link = &page->next;
-    *head = page;
-}
-
-static void list_remove(struct page *page)
-{
-    *page->link = page->next;
-    if (page->next != NULL)
-        page->next->link = page->link;
-}
-
-static void block_insert(struct page *page, unsigned order)
+static void block_insert(struct page *page, unsigned shift)
 {
     page->state = PAGE_FREE;
-    page->order = (uint8_t)order;
-    list_push(&pool.free_blocks[order], page);
+    page->shift = (uint8_t)shift;
+    list_push(&pool.list[shift], &page->link);
 }
 
 /* The smallest block that is large enough, its upper halves given back until it fits. NULL when there is none. */
-static struct page *block_take(unsigned order, enum page_state state)
+static struct page *block_take(unsigned shift)
 {
-    unsigned found = order;
+    unsigned found = shift;
     struct page *page;
 
-    while (found <= POOL_ORDER_MAX && pool.free_blocks[found] == NULL)
+    while (found <= POOL_SHIFT_MAX && pool.list[found] == NULL)
         found++;
-    if (found > POOL_ORDER_MAX)
+    if (found > POOL_SHIFT_MAX)
         return NULL;
-    page = pool.free_blocks[found];
-    list_remove(page);
-    while (found-- > order)
-        block_insert(page + (1u << found), found);
-    page->state = (uint8_t)state;
-    page->order = (uint8_t)order;
+    page = container_of(pool.list[found], struct page, link);
+    list_remove(&page->link);
+    while (found-- > shift)
+        block_insert(page + BLOCK_PAGES(found), found);
+    page->state = PAGE_USED;
+    page->shift = (uint8_t)shift;
+    page->note = NULL;
     return page;
 }
 
 /* Join the block with its free buddies and put the result on its list. */
-static void block_give(struct page *page, unsigned order)
+static void block_give(struct page *page, unsigned shift)
 {
     page->state = PAGE_INNER;
-    for (; order < POOL_ORDER_MAX; order++) {
-        uint64_t index = (uint64_t)(page - pool.pages), buddy = index ^ (UINT64_C(1) << order);
+    for (; shift < POOL_SHIFT_MAX; shift++) {
+        uint64_t index = (uint64_t)(page - pool.pages), buddy = index ^ BLOCK_PAGES(shift);
 
-        if (buddy >= pool.end_page || pool.pages[buddy].state != PAGE_FREE || pool.pages[buddy].order != order)
+        if (buddy >= pool.end_page || pool.pages[buddy].state != PAGE_FREE || pool.pages[buddy].shift != shift)
             break;
-        list_remove(&pool.pages[buddy]);
+        list_remove(&pool.pages[buddy].link);
         pool.pages[buddy].state = PAGE_INNER;
         page = &pool.pages[index & buddy];
     }
-    block_insert(page, order);
+    block_insert(page, shift);
 }
 
-static void *address_of(const struct page *page)
+static char *address_of(const struct page *page)
 {
     return pool.virtual_base + (uint64_t)(page - pool.pages - pool.first_page) * PAGE_SIZE;
 }
@@ -107,7 +96,7 @@ static struct page *page_of(const void *pointer)
 
 void pool_init(void *virtual_base, struct hpa physical_base, uint64_t size_bytes)
 {
-    uint64_t first = (physical_base.value >> PAGE_SHIFT) & ((1u << POOL_ORDER_MAX) - 1);
+    uint64_t first = (physical_base.value >> PAGE_SHIFT) % BLOCK_PAGES(POOL_SHIFT_MAX);
     uint64_t end = first + (size_bytes >> PAGE_SHIFT);
     uint64_t index = first + align_up(end * sizeof(struct page), PAGE_SIZE) / PAGE_SIZE;
 
@@ -125,70 +114,7 @@ void pool_init(void *virtual_base, struct hpa physical_base, uint64_t size_bytes
     memset(pool.pages, 0, end * sizeof(struct page));
 
     for (; index < end; index++)
-        block_give(&pool.pages[index], 0);
-}
-
-/* Every allocation begins with this; false when the account cannot pay. */
-static bool charge_and_lock(struct account *account, uint64_t bytes)
-{
-    if (account != NULL && account_charge(account, PURSE_KERNEL, bytes) != CL_OK)
-        return false;
-    lock_acquire(&pool.lock);
-    return true;
-}
-
-/* And every free, or allocation that fails, ends with this. */
-static void unlock_and_refund(struct account *account, uint64_t bytes)
-{
-    lock_release(&pool.lock);
-    if (account != NULL)
-        account_refund(account, PURSE_KERNEL, bytes);
-}
-
-/* The end of an allocation; `memory` is NULL when the pool had nothing. */
-static void *unlock_and_zero(struct account *account, void *memory, uint64_t bytes)
-{
-    if (memory == NULL) {
-        unlock_and_refund(account, bytes);
-        (void)refuse(CL_NO_MEMORY, "the kernel's pool has no %lu contiguous bytes left", bytes);
-        return NULL;
-    }
-    pool.free_bytes -= bytes;
-    lock_release(&pool.lock);
-    return memset(memory, 0, bytes);
-}
-
-void *pool_pages(struct account *account, unsigned order)
-{
-    struct page *block;
-
-    ASSERT(order <= POOL_ORDER_MAX);
-    if (!charge_and_lock(account, PAGE_SIZE << order))
-        return NULL;
-    block = block_take(order, PAGE_USED);
-    return unlock_and_zero(account, block != NULL ? address_of(block) : NULL, PAGE_SIZE << order);
-}
-
-void pool_pages_free(struct account *account, void *pages, unsigned order)
-{
-    struct page *block = page_of(pages);
-
-    lock_acquire(&pool.lock);
-    ASSERT(is_aligned((uintptr_t)pages, PAGE_SIZE));
-    ASSERT(block->state == PAGE_USED && block->order == order);
-    block_give(block, order);
-    pool.free_bytes += PAGE_SIZE << order;
-    unlock_and_refund(account, PAGE_SIZE << order);
-}
-
-static unsigned object_shift(size_t size_bytes)
-{
-    unsigned shift = OBJECT_SHIFT_MIN;
-
-    while ((UINT64_C(1) << shift) < size_bytes)
-        shift++;
-    ASSERT(shift < PAGE_SHIFT);
-    return shift;
+        block_give(&pool.pages[index], PAGE_SHIFT);
 }
 
 static uint64_t all_objects(unsigned shift)
@@ -196,50 +122,99 @@ static uint64_t all_objects(unsigned shift)
     return UINT64_MAX >> (64 - (PAGE_SIZE >> shift));
 }
 
-void *pool_object(struct account *account, size_t size_bytes)
+static void *object_take(unsigned shift)
 {
-    unsigned shift = object_shift(size_bytes);
-    uint64_t bytes = UINT64_C(1) << shift;
-    struct page *slab;
-    char *object = NULL;
+    struct page *slab = (struct page *)pool.list[shift]; /* its first member */
+    char *object;
 
-    if (!charge_and_lock(account, bytes))
-        return NULL;
-    slab = pool.open_slabs[shift];
-    if (slab == NULL && (slab = block_take(0, PAGE_SLAB)) != NULL) {
-        slab->order = (uint8_t)shift;
+    if (slab == NULL) {
+        slab = block_take(PAGE_SHIFT);
+        if (slab == NULL)
+            return NULL;
+        slab->shift = (uint8_t)shift;
         slab->free_objects = all_objects(shift);
-        list_push(&pool.open_slabs[shift], slab);
+        list_push(&pool.list[shift], &slab->link);
     }
-    if (slab != NULL) {
-        object = (char *)address_of(slab) + (uint64_t)__builtin_ctzll(slab->free_objects) * bytes;
-        slab->free_objects &= slab->free_objects - 1;
-        if (slab->free_objects == 0)
-            list_remove(slab);
-    }
-    return unlock_and_zero(account, object, bytes);
+    object = address_of(slab) + ((uint64_t)__builtin_ctzll(slab->free_objects) << shift);
+    slab->free_objects &= slab->free_objects - 1;
+    if (slab->free_objects == 0)
+        list_remove(&slab->link);
+    return object;
 }
 
-void pool_object_free(struct account *account, void *object, size_t size_bytes)
+static void object_give(struct page *slab, uint64_t offset)
 {
-    unsigned shift = object_shift(size_bytes);
-    uint64_t bytes = UINT64_C(1) << shift;
-    uint64_t offset = (uintptr_t)object & (PAGE_SIZE - 1);
-    uint64_t bit = UINT64_C(1) << (offset / bytes);
-    struct page *slab = page_of(object);
+    uint64_t bit = UINT64_C(1) << (offset >> slab->shift);
 
-    lock_acquire(&pool.lock);
-    ASSERT(slab->state == PAGE_SLAB && slab->order == shift);
-    ASSERT(is_aligned(offset, bytes) && (slab->free_objects & bit) == 0);
+    ASSERT((slab->free_objects & bit) == 0);
     if (slab->free_objects == 0)
-        list_push(&pool.open_slabs[shift], slab);
+        list_push(&pool.list[slab->shift], &slab->link);
     slab->free_objects |= bit;
-    if (slab->free_objects == all_objects(shift)) {
-        list_remove(slab);
-        block_give(slab, 0);
+    if (slab->free_objects == all_objects(slab->shift)) {
+        list_remove(&slab->link);
+        block_give(slab, PAGE_SHIFT);
     }
-    pool.free_bytes += bytes;
-    unlock_and_refund(account, bytes);
+}
+
+void *pool_take(struct account *account, uint64_t size_bytes)
+{
+    unsigned shift = SHIFT_MIN;
+    void *block;
+
+    while (UINT64_C(1) << shift < size_bytes)
+        shift++;
+    ASSERT(shift <= POOL_SHIFT_MAX);
+    size_bytes = UINT64_C(1) << shift;
+    if (account_charge(account, PURSE_KERNEL, size_bytes) != CL_OK)
+        return NULL;
+    lock_acquire(&pool.lock);
+    if (shift < PAGE_SHIFT) {
+        block = object_take(shift);
+    } else {
+        struct page *page = block_take(shift);
+        block = page != NULL ? address_of(page) : NULL;
+    }
+    if (block != NULL)
+        pool.free_bytes -= size_bytes;
+    lock_release(&pool.lock);
+    if (block != NULL)
+        return memset(block, 0, size_bytes);
+    account_refund(account, PURSE_KERNEL, size_bytes);
+    (void)refuse(CL_NO_MEMORY, "the kernel's pool has no %lu contiguous bytes left", size_bytes);
+    return NULL;
+}
+
+void pool_give(struct account *account, void *block)
+{
+    struct page *page;
+    uint64_t size_bytes;
+
+    if (block == NULL)
+        return;
+    lock_acquire(&pool.lock);
+    page = page_of(block);
+    size_bytes = pool_bytes_of(block);
+    if (page->shift < PAGE_SHIFT)
+        object_give(page, (uintptr_t)block % PAGE_SIZE);
+    else
+        block_give(page, page->shift);
+    pool.free_bytes += size_bytes;
+    lock_release(&pool.lock);
+    account_refund(account, PURSE_KERNEL, size_bytes);
+}
+
+uint64_t pool_bytes_of(const void *block)
+{
+    const struct page *page = page_of(block);
+    uint64_t size_bytes = UINT64_C(1) << page->shift;
+
+    ASSERT(page->state == PAGE_USED && is_aligned((uintptr_t)block % PAGE_SIZE, size_bytes));
+    return size_bytes;
+}
+
+void **pool_note(const void *block)
+{
+    return &page_of(block)->note;
 }
 
 struct hpa pool_physical(const void *pointer)
@@ -252,13 +227,10 @@ struct hpa pool_physical(const void *pointer)
 
 void *pool_virtual(struct hpa physical)
 {
-    ASSERT(pool_contains(physical));
-    return pool.virtual_base + (physical.value - pool.physical_base);
-}
+    uint64_t offset = physical.value - pool.physical_base;
 
-bool pool_contains(struct hpa physical)
-{
-    return physical.value - pool.physical_base < pool.size_bytes;
+    ASSERT(offset < pool.size_bytes);
+    return pool.virtual_base + offset;
 }
 
 uint64_t pool_size(void)

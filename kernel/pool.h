@@ -10,26 +10,30 @@
 #include "kernel/account.h"
 #include "kernel/types.h"
 
-#define POOL_ORDER_MAX 10 /* largest block: 4 MiB */
+#define POOL_SHIFT_MAX 22 /* largest block: 4 MiB */
 
 /* Give the pool its range. Once, on the boot CPU. `virtual_base` maps `physical_base`; both page-aligned; `size_bytes`
  * a multiple of the page size. The pool keeps its own bookkeeping inside the range. */
 void pool_init(void *virtual_base, struct hpa physical_base, uint64_t size_bytes);
 
-/* 2^order pages, zeroed, naturally aligned by physical address, charged to `account`; NULL when the account or the pool
- * is empty, and the reason is left as the refusal. At most order 2 is zeroed within the bound of rule 4: larger orders
- * are for boot and capability tables. Takes the pool lock (innermost but for the log). */
-void *pool_pages(struct account *account, unsigned order) CL_MUST_CHECK;
-void pool_pages_free(struct account *account, void *pages, unsigned order);
+/* A block of at least `size_bytes`: the next power of two from 64 bytes to 4 MiB, zeroed, naturally aligned by physical
+ * address, and charged to `account` as such; NULL when the account or the pool is empty, with the reason left as the
+ * refusal. At most 16 KiB are zeroed within the bound of rule 4: larger blocks are for boot and capability tables.
+ * Takes the pool lock (innermost but for the log). */
+void *pool_take(struct account *account, uint64_t size_bytes) CL_MUST_CHECK;
 
-/* A zeroed object of `size_bytes` (at most 2048), aligned to 64, charged to `account` by its size class. */
-void *pool_object(struct account *account, size_t size_bytes) CL_MUST_CHECK;
-void pool_object_free(struct account *account, void *object, size_t size_bytes);
+/* Give a block back to the account that paid for it; NULL is no block. */
+void pool_give(struct account *account, void *block);
+
+/* How large the block is that begins at `block`. */
+uint64_t pool_bytes_of(const void *block);
+
+/* A word beside a block of whole pages, for whoever has taken it: it begins as NULL. */
+void **pool_note(const void *block);
 
 /* Pool addresses and physical addresses, both O(1). The pointer must lie in the pool. */
 struct hpa pool_physical(const void *pointer);
 void *pool_virtual(struct hpa physical);
-bool pool_contains(struct hpa physical);
 
 uint64_t pool_size(void);
 uint64_t pool_free_bytes(void);

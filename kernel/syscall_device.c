@@ -10,7 +10,6 @@
 #include "kernel/syscall.h"
 #include "kernel/system.h"
 
-#define IOMAP_ORDER 1
 #define IOMAP_BYTES 8192
 
 /* Ports that stay the kernel's: 8259 pair, PCI configuration mechanism #1. */
@@ -31,7 +30,7 @@ static enum cl_status sys_ports_grant(struct call *call)
             return refuse(CL_OCCUPIED, "ports %x to %x are the kernel's", kernel_ports[i].first, kernel_ports[i].last);
     }
     if (domain->iomap == NULL) {
-        uint8_t *iomap = pool_pages(domain->object.account, IOMAP_ORDER);
+        uint8_t *iomap = pool_take(domain->object.account, IOMAP_BYTES);
         if (iomap == NULL)
             return refuse(CL_NO_MEMORY, "the domain's account has no kernel memory left for an I/O map");
         memset(iomap, 0xff, IOMAP_BYTES);

@@ -151,7 +151,7 @@ enum cl_status thread_create(struct domain *domain, struct account *account, con
     thread->wait = WAIT_STOPPED;
     status = sched_thread_init(&thread->sched, &account->sched, arguments->priority, arguments->cpu, AFFINITY_ALL);
     if (status == CL_OK) {
-        thread->page = pool_pages(account, 0);
+        thread->page = pool_take(account, PAGE_SIZE);
         thread->xstate = xstate_create(account);
         if (thread->page == NULL || thread->xstate == NULL)
             status = refuse(CL_NO_MEMORY, "the account has no kernel memory left for a thread's page and XSAVE area");
@@ -193,9 +193,7 @@ enum cl_status thread_destroy(struct thread *thread)
 
 void thread_free(struct thread *thread)
 {
-    if (thread->page != NULL)
-        pool_pages_free(thread->object.account, thread->page, 0);
-    if (thread->xstate != NULL)
-        xstate_destroy(thread->object.account, thread->xstate);
+    pool_give(thread->object.account, thread->page);
+    pool_give(thread->object.account, thread->xstate);
     object_drop(&thread->domain->object);
 }

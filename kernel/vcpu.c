@@ -35,7 +35,7 @@ enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t inde
     vcpu->tsc_offset = 0 - x86_rdtsc(); /* a guest's TSC begins at zero */
     vcpu->activity = index == 0 ? VCPU_RUNNING : VCPU_WAIT_FOR_SIPI;
     vlapic_init(&vcpu->lapic, index);
-    vcpu->page = pool_pages(account, 0);
+    vcpu->page = pool_take(account, PAGE_SIZE);
     vcpu->xstate = xstate_create(account);
     if (vcpu->page != NULL && vcpu->xstate != NULL)
         status = virt->vcpu_create(vcpu, account);
@@ -128,10 +128,8 @@ void vcpu_free(struct vcpu *vcpu)
 
     if (vcpu->virt != NULL)
         virt->vcpu_destroy(vcpu, account);
-    if (vcpu->page != NULL)
-        pool_pages_free(account, vcpu->page, 0);
-    if (vcpu->xstate != NULL)
-        xstate_destroy(account, vcpu->xstate);
+    pool_give(account, vcpu->page);
+    pool_give(account, vcpu->xstate);
     if (vcpu->page_domain != NULL)
         object_drop(&vcpu->page_domain->object);
     object_drop(&vcpu->vm->object);

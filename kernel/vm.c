@@ -15,7 +15,6 @@
 
 #define TABLE_PIECE 32
 #define ROOT_ENTRIES 512
-#define POLICY_ORDER 0 /* one page for each table */
 
 enum cl_status vm_create(struct account *account, const char *name, struct notification *events, unsigned bit,
                          struct vm **created)
@@ -32,8 +31,8 @@ enum cl_status vm_create(struct account *account, const char *name, struct notif
     vm->events_bit = bit;
     object_reference(&events->object);
     memset(vm->cpuid_first, VM_CPUID_NONE, sizeof(vm->cpuid_first));
-    vm->cpuid = pool_pages(account, POLICY_ORDER);
-    vm->msr = pool_pages(account, POLICY_ORDER);
+    vm->cpuid = pool_take(account, PAGE_SIZE);
+    vm->msr = pool_take(account, PAGE_SIZE);
     if (vm->cpuid == NULL || vm->msr == NULL || pt_create(&vm->space.pt, virt->nested_format, account) != CL_OK ||
         virt->vm_create(vm, account) != CL_OK) {
         enum cl_status status = object_destroy(&vm->object);
@@ -67,10 +66,8 @@ bool vm_free(struct vm *vm)
         return false;
     if (vm->virt != NULL)
         virt->vm_destroy(vm, account);
-    if (vm->cpuid != NULL)
-        pool_pages_free(account, vm->cpuid, POLICY_ORDER);
-    if (vm->msr != NULL)
-        pool_pages_free(account, vm->msr, POLICY_ORDER);
+    pool_give(account, vm->cpuid);
+    pool_give(account, vm->msr);
     object_drop(&vm->events->object);
     return true;
 }

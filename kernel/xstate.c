@@ -39,10 +39,9 @@ void xstate_enable(void)
     x86_xsetbv(0, xstate_mask);
 }
 
-/* Areas above 2 KiB take a page. */
 struct xstate *xstate_create(struct account *account)
 {
-    struct xstate *state = xstate_size <= 2048 ? pool_object(account, xstate_size) : pool_pages(account, 0);
+    struct xstate *state = pool_take(account, xstate_size);
 
     if (state == NULL)
         return NULL;
@@ -50,14 +49,6 @@ struct xstate *xstate_create(struct account *account)
     *(uint16_t *)state->area = FCW_RESET;
     *(uint32_t *)(state->area + MXCSR_OFFSET) = MXCSR_RESET;
     return state;
-}
-
-void xstate_destroy(struct account *account, struct xstate *state)
-{
-    if (xstate_size <= 2048)
-        pool_object_free(account, state, xstate_size);
-    else
-        pool_pages_free(account, state, 0);
 }
 
 void xstate_save(struct xstate *state)

@@ -19,9 +19,8 @@ extern uint32_t xstate_size; /* bytes of a standard-format area for xstate_mask 
 void xstate_probe(void);
 void xstate_enable(void);
 
-/* An area in the initial state, charged to `account`. */
+/* An area in the initial state, a block of the pool charged to `account`. */
 struct xstate *xstate_create(struct account *account) CL_MUST_CHECK;
-void xstate_destroy(struct account *account, struct xstate *state);
 
 /* Save to / load from the area with XCR0 = `xcr0`-independent full mask. */
 void xstate_save(struct xstate *state);

@@ -5,19 +5,19 @@
 #include "kernel/string.h"
 #include "svm/svm.h"
 
-#define IOPM_ORDER 2 /* three pages, and one that nobody reads */
-#define HOST_ORDER 1
+#define IOPM_BYTES (3 * PAGE_SIZE) /* 64 K ports, and three more bits that an access to the last one looks at */
+#define HOST_BYTES (2 * PAGE_SIZE)
 
 struct svm_cpu svm_cpus[MAX_CPUS];
 
 /* Every I/O port exits: the map is full of ones and the same for all VMs. Made with the first CPU. */
 static enum cl_status iopm_create(void)
 {
-    void *map = pool_pages(NULL, IOPM_ORDER);
+    void *map = pool_take(NULL, IOPM_BYTES);
 
     if (map == NULL)
         return CL_NO_MEMORY;
-    memset(map, 0xFF, PAGE_SIZE << IOPM_ORDER);
+    memset(map, 0xFF, IOPM_BYTES);
     svm_host.iopm_pa = pool_physical(map).value;
     return CL_OK;
 }
@@ -30,7 +30,7 @@ enum cl_status svm_cpu_enable(void)
     if (svm_host.iopm_pa == 0)
         TRY(iopm_create());
     if (cpu->host_area == NULL)
-        cpu->host_area = pool_pages(NULL, HOST_ORDER);
+        cpu->host_area = pool_take(NULL, HOST_BYTES);
     if (cpu->host_area == NULL)
         return CL_NO_MEMORY;
     cpu->host_pa = pool_physical(cpu->host_area).value;

@@ -9,7 +9,7 @@
 #include "kernel/string.h"
 #include "svm/state_table.h"
 
-#define MSRPM_ORDER 1 /* 8 KiB */
+#define MSRPM_BYTES 8192
 #define MSRPM_RANGE_BYTES 0x800u
 
 /* The byte with the two bits of `index` and their position in it; NULL when the map has no such MSR. */
@@ -38,10 +38,10 @@ void svm_vm_msr_pass(struct vm *vm, uint32_t index, bool read, bool write)
 
 enum cl_status svm_vm_create(struct vm *vm, struct account *account)
 {
-    vm->virt = pool_pages(account, MSRPM_ORDER);
+    vm->virt = pool_take(account, MSRPM_BYTES);
     if (vm->virt == NULL)
         return CL_NO_MEMORY;
-    memset(vm->virt, 0xFF, PAGE_SIZE << MSRPM_ORDER);
+    memset(vm->virt, 0xFF, MSRPM_BYTES);
     for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++)
         if (svm_registers[i].msr != 0 && svm_registers[i].msr != MSR_PAT)
             svm_vm_msr_pass(vm, svm_registers[i].msr, true, true);
@@ -50,6 +50,6 @@ enum cl_status svm_vm_create(struct vm *vm, struct account *account)
 
 void svm_vm_destroy(struct vm *vm, struct account *account)
 {
-    pool_pages_free(account, vm->virt, MSRPM_ORDER);
+    pool_give(account, vm->virt);
     vm->virt = NULL;
 }

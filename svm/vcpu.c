@@ -28,13 +28,13 @@ static void control_reset(struct vcpu *vcpu, struct vmcb_control *control)
 /* The vCPU page gets RIP and RFLAGS; RDX, the processor's signature after RESET, is the VMM's to fill in. */
 enum cl_status svm_vcpu_create(struct vcpu *vcpu, struct account *account)
 {
-    struct svm_vcpu *svm = pool_object(account, sizeof *svm);
+    struct svm_vcpu *svm = pool_take(account, sizeof *svm);
 
     if (svm == NULL)
         return CL_NO_MEMORY;
-    svm->vmcb = pool_pages(account, 0);
+    svm->vmcb = pool_take(account, PAGE_SIZE);
     if (svm->vmcb == NULL) {
-        pool_object_free(account, svm, sizeof *svm);
+        pool_give(account, svm);
         return CL_NO_MEMORY;
     }
     svm->vmcb_pa = pool_physical(svm->vmcb).value;
@@ -54,8 +54,8 @@ void svm_vcpu_destroy(struct vcpu *vcpu, struct account *account)
     struct svm_vcpu *svm = vcpu->virt;
 
     ASSERT(!svm->loaded);
-    pool_pages_free(account, svm->vmcb, 0);
-    pool_object_free(account, svm, sizeof *svm);
+    pool_give(account, svm->vmcb);
+    pool_give(account, svm);
     vcpu->virt = NULL;
 }
 

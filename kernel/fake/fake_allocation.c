@@ -17,17 +17,13 @@ uint64_t fake_allocation_count;
 
 static uint64_t fail_from; /* number of the first allocation that fails; 0: none */
 
-void *__real_pool_pages(struct account *account, unsigned order);
-void *__real_pool_object(struct account *account, size_t size_bytes);
-void __real_pool_pages_free(struct account *account, void *pages, unsigned order);
-void __real_pool_object_free(struct account *account, void *object, size_t size_bytes);
+void *__real_pool_take(struct account *account, uint64_t size_bytes);
+void __real_pool_give(struct account *account, void *block);
 enum cl_status __real_frames_take(unsigned page_shift, bool below_4gib, struct hpa *frame);
 void __real_frames_give(struct hpa frame, unsigned page_shift);
 
-void *__wrap_pool_pages(struct account *account, unsigned order);
-void *__wrap_pool_object(struct account *account, size_t size_bytes);
-void __wrap_pool_pages_free(struct account *account, void *pages, unsigned order);
-void __wrap_pool_object_free(struct account *account, void *object, size_t size_bytes);
+void *__wrap_pool_take(struct account *account, uint64_t size_bytes);
+void __wrap_pool_give(struct account *account, void *block);
 enum cl_status __wrap_frames_take(unsigned page_shift, bool below_4gib, struct hpa *frame);
 void __wrap_frames_give(struct hpa frame, unsigned page_shift);
 
@@ -44,26 +40,16 @@ static bool fails(void)
     return fail_from != 0 && number >= fail_from;
 }
 
-void *__wrap_pool_pages(struct account *account, unsigned order)
+void *__wrap_pool_take(struct account *account, uint64_t size_bytes)
 {
-    return fails() ? NULL : __real_pool_pages(account, order);
+    return fails() ? NULL : __real_pool_take(account, size_bytes);
 }
 
-void *__wrap_pool_object(struct account *account, size_t size_bytes)
+void __wrap_pool_give(struct account *account, void *block)
 {
-    return fails() ? NULL : __real_pool_object(account, size_bytes);
-}
-
-void __wrap_pool_pages_free(struct account *account, void *pages, unsigned order)
-{
-    memset(pages, GARBAGE, PAGE_SIZE << order);
-    __real_pool_pages_free(account, pages, order);
-}
-
-void __wrap_pool_object_free(struct account *account, void *object, size_t size_bytes)
-{
-    memset(object, GARBAGE, size_bytes);
-    __real_pool_object_free(account, object, size_bytes);
+    if (block != NULL)
+        memset(block, GARBAGE, pool_bytes_of(block));
+    __real_pool_give(account, block);
 }
 
 enum cl_status __wrap_frames_take(unsigned page_shift, bool below_4gib, struct hpa *frame)

@@ -364,7 +364,7 @@ static void start_cpu(uint32_t index)
                          .xcr0 = xstate_mask,
                          .timer_programmed = UINT64_MAX,
                          .online = true,
-                         .trace = pool_pages(NULL, 0) };
+                         .trace = pool_take(NULL, PAGE_SIZE) };
     fake_timer_deadline[index] = UINT64_MAX;
     ipis[index] = ipi_pending[index] = 0;
     xcr0[index] = xstate_mask;
@@ -404,8 +404,8 @@ void fake_machine_start(unsigned count)
     structure_lock = (struct spinlock){ 0 };
     virt = &fake_virt_ops;
     cpu_count = count;
-    kernel_root = pool_pages(NULL, 0);
-    info_page = pool_pages(NULL, 0);
+    kernel_root = pool_take(NULL, PAGE_SIZE);
+    info_page = pool_take(NULL, PAGE_SIZE);
     ASSERT(kernel_root != NULL && info_page != NULL);
     frames_init(hpa(FAKE_RAM_BASE + FAKE_RAM_FRAMES * PAGE_SIZE - 1));
     frames_add(hpa(FAKE_RAM_BASE), FAKE_RAM_FRAMES * PAGE_SIZE);

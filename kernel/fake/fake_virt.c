@@ -27,13 +27,13 @@ static void nothing(void)
 
 static enum cl_status vm_make(struct vm *vm, struct account *account)
 {
-    vm->virt = pool_pages(account, 0);
+    vm->virt = pool_take(account, PAGE_SIZE);
     return vm->virt != NULL ? CL_OK : CL_NO_MEMORY;
 }
 
 static void vm_unmake(struct vm *vm, struct account *account)
 {
-    pool_pages_free(account, vm->virt, 0);
+    pool_give(account, vm->virt);
 }
 
 static void msr_pass(struct vm *vm, uint32_t index, bool read, bool write)
@@ -43,7 +43,7 @@ static void msr_pass(struct vm *vm, uint32_t index, bool read, bool write)
 
 static enum cl_status vcpu_make(struct vcpu *vcpu, struct account *account)
 {
-    struct fake_vcpu *fake = pool_object(account, sizeof(*fake));
+    struct fake_vcpu *fake = pool_take(account, sizeof(*fake));
 
     if (fake == NULL)
         return CL_NO_MEMORY;
@@ -56,7 +56,7 @@ static void vcpu_unmake(struct vcpu *vcpu, struct account *account)
 {
     /* a control block that a CPU still has loaded is written to when that CPU lets go of it */
     ASSERT(fake_vcpu(vcpu)->loads == fake_vcpu(vcpu)->unloads);
-    pool_object_free(account, vcpu->virt, sizeof(struct fake_vcpu));
+    pool_give(account, vcpu->virt);
 }
 
 static void load(struct vcpu *vcpu)

@@ -21,12 +21,7 @@ static const struct {
 
 struct xstate *xstate_create(struct account *account)
 {
-    return pool_object(account, AREA_BYTES);
-}
-
-void xstate_destroy(struct account *account, struct xstate *state)
-{
-    pool_object_free(account, state, AREA_BYTES);
+    return pool_take(account, AREA_BYTES);
 }
 
 void xstate_save(struct xstate *state)

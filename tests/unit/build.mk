@@ -22,7 +22,7 @@ build/host/kernel/%.o build/host/tests/unit/kernel/%.o: HOST_CFLAGS += -iquote k
 
 # On the fake machine the allocators are wrapped by kernel/fake/fake_allocation.c.
 comma := ,
-WRAPPED := pool_pages pool_object pool_pages_free pool_object_free frames_take frames_give
+WRAPPED := pool_take pool_give frames_take frames_give
 
 $(UNIT_TESTS):
 	@mkdir -p $(@D)

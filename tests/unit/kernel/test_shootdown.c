@@ -157,7 +157,7 @@ static void the_system_object_cannot_be_destroyed(void **state)
 
     (void)state;
     assert_int_equal(object_destroy(system), CL_BAD_ARGUMENT);
-    pool_object_free(NULL, system, sizeof(*system));
+    pool_give(NULL, system);
 }
 
 static void a_stopped_domain_kicks_the_cpus_that_run_it(void **state)

@@ -53,7 +53,7 @@ static void end(void)
 {
     fake_account_end(account);
     for (unsigned i = 0; i < ARRAY_SIZE(boot_objects); i++)
-        pool_object_free(NULL, boot_objects[i], sizeof(struct object));
+        pool_give(NULL, boot_objects[i]);
 }
 
 /* One call of the thread on CPU 0 that comes back at once. */
