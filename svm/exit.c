@@ -94,7 +94,7 @@ static void finish_row(struct svm_vcpu *svm, const struct svm_exit_row *row, str
         finish_exception(vmcb, exit);
         break;
     case SVM_EXIT_INTERRUPT:
-        if (svm_host.loses_shadow && (vmcb->control.interrupt_state & INTERRUPT_SHADOW))
+        if (svm_host.is_tcg && (vmcb->control.interrupt_state & INTERRUPT_SHADOW))
             svm_step_shadow(svm);
         break;
     case SVM_EXIT_IO:

@@ -48,14 +48,18 @@ static void log_features(void)
     }
 }
 
-/* QEMU's TCG neither loads nor clears the shadow at VMRUN (seen in 7.2), and calls itself so in leaf 4000_0000h. */
+/* QEMU's TCG (seen in 7.2; it calls itself so in leaf 4000_0000h) neither loads nor clears the shadow at VMRUN, and
+ * arms breakpoints at a MOV to DR7 only: those of a guest go on hitting in whatever runs on that CPU next, the kernel
+ * included. So no guest's breakpoint gets into DR7 there. */
 static void find_faults(void)
 {
     struct x86_cpuid name = leaf(1).ecx & (1u << 31) ? x86_cpuid(0x40000000u, 0) : (struct x86_cpuid){ 0 };
 
-    svm_host.loses_shadow = name.ebx == 0x54474354 && name.ecx == 0x43544743 && name.edx == 0x47435447;
-    if (svm_host.loses_shadow)
-        log_line("AMD-V: interrupt shadow: lost by this emulator at an entry, stepped over instead");
+    svm_host.is_tcg = name.ebx == 0x54474354 && name.ecx == 0x43544743 && name.edx == 0x47435447;
+    if (!svm_host.is_tcg)
+        return;
+    log_line("AMD-V: interrupt shadow: lost by this emulator at an entry, stepped over instead");
+    log_line("AMD-V: hardware breakpoints: kept by this emulator beyond an exit, so a guest's do not hit");
 }
 
 /* APM Vol. 2 15.4. */

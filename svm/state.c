@@ -60,6 +60,8 @@ static void get_debug(struct svm_vcpu *svm, struct vcpu_page *page)
         svm_breakpoints_save(svm);
     memcpy(page->dr, svm->dr, sizeof svm->dr);
     page->dr[4] = page->dr[5] = 0;
+    if (svm_host.is_tcg)
+        page->dr[7] = svm->dr7;
 }
 
 static void get_events(const struct svm_vcpu *svm, struct vcpu_page *page)
@@ -253,6 +255,10 @@ enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
         memcpy(svm->dr, c.page.dr, sizeof svm->dr);
         if (svm->loaded)
             svm_breakpoints_load(svm);
+        if (svm_host.is_tcg) {
+            svm->dr7 = c.save.dr7;
+            svm->vmcb->save.dr7 = DR7_FIXED;
+        }
     }
     if (groups & VCPU_GROUP_EVENTS)
         commit_events(svm, &c);

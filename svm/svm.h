@@ -24,7 +24,7 @@ struct svm_host {
     uint64_t iopm_pa; /* all ports intercepted: one map for every VM */
     bool has_rdtscp;
     bool has_rdpru;
-    bool loses_shadow; /* VMRUN forgets an interrupt shadow: an emulator's fault */
+    bool is_tcg; /* QEMU's emulator, whose faults are worked around: see find_faults() */
 };
 extern struct svm_host svm_host;
 
@@ -64,6 +64,7 @@ struct svm_vcpu {
     uint64_t deferred; /* EVENTINJ form */
     uint64_t pending_debug;
     uint64_t dr[4];
+    uint64_t dr7; /* the guest's, where the VMCB's is not: is_tcg */
     uint32_t tsc_aux;
 };
 

@@ -20,6 +20,8 @@ static void control_reset(struct vcpu *vcpu, struct vmcb_control *control)
         if (svm_host.features & SVM_FEATURE_PAUSE_THRESHOLD)
             control->pause_threshold = PAUSE_THRESHOLD;
     }
+    if (svm_host.is_tcg)
+        control->intercept_dr_read = control->intercept_dr_write = INTERCEPT_DR7;
     control->iopm_base = svm_host.iopm_pa;
     control->msrpm_base = pool_physical(vcpu->vm->virt).value;
     control->nested_cr3 = pt_root(&vcpu->vm->space.pt).value;
@@ -41,6 +43,7 @@ enum cl_status svm_vcpu_create(struct vcpu *vcpu, struct account *account)
     control_reset(vcpu, &svm->vmcb->control);
     svm->vmcb->save = svm_reset_save;
     svm->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    svm->dr7 = DR7_FIXED;
     svm_control_intercepts(svm);
     vcpu->page->rip = 0xFFF0;
     vcpu->page->rflags = RFLAGS_FIXED;

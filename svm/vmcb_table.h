@@ -118,6 +118,9 @@ static_assert(offsetof(struct vmcb, save.kernel_gs_base) == 0x620, "APM Vol. 2 t
 static_assert(offsetof(struct vmcb, save.cr2) == 0x640, "APM Vol. 2 table B-2");
 static_assert(offsetof(struct vmcb, save.g_pat) == 0x668, "APM Vol. 2 table B-2");
 
+/* intercept_dr_read, intercept_dr_write: DR7, and DR5, which is another name of it without CR4.DE. */
+#define INTERCEPT_DR7 (1u << 5 | 1u << 7)
+
 /* intercept_1: vector 3 of the manual, offset 00Ch. */
 #define INTERCEPT_INTR (1u << 0)
 #define INTERCEPT_NMI (1u << 1)

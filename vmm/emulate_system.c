@@ -10,8 +10,10 @@
 #define CR3_NO_FLUSH (UINT64_C(1) << 63)
 #define PDPTE_PRESENT UINT64_C(1)
 #define PDPTE_RESERVED UINT64_C(0xFFF00000000001E6)
-#define DR7_FIXED UINT64_C(0x400)
 #define DR6_FIXED UINT64_C(0xFFFF0FF0)
+#define DR6_WRITABLE UINT64_C(0xE00F)
+#define DR7_FIXED UINT64_C(0x400)
+#define DR7_WRITABLE UINT64_C(0xFFFF23FF)
 #define XCR0_X87 UINT64_C(1)
 #define XCR0_SSE UINT64_C(2)
 #define XCR0_AVX UINT64_C(4)
@@ -166,7 +168,7 @@ static enum outcome move_dr(struct emulator *e, bool write)
     if (number >= 6) {
         if (value >> 32 != 0)
             return general_protection(e);
-        value = number == 7 ? (value & 0xFFFF2BFF) | DR7_FIXED : (value & 0xE00F) | DR6_FIXED;
+        value = number == 7 ? (value & DR7_WRITABLE) | DR7_FIXED : (value & DR6_WRITABLE) | DR6_FIXED;
     }
     e->page->dr[number] = value;
     e->page->dirty |= VCPU_GROUP_DEBUG;

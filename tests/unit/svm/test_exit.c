@@ -311,7 +311,7 @@ static void a_guest_that_steps_over_its_iret_gets_its_own_trap(void **state)
 /* A physical interrupt ends the slice between STI and the next instruction. */
 static void interrupt_in_shadow(struct fixture *f, struct virt_exit *exit)
 {
-    svm_host.loses_shadow = true;
+    svm_host.is_tcg = true;
     f->page->rflags = RFLAGS_FIXED | RFLAGS_IF;
     begin(f);
     f->vmcb->save.rip = 0x5000;
@@ -376,7 +376,7 @@ static void a_processor_that_keeps_the_shadow_is_not_stepped(void **state)
 
     interrupt_in_shadow(f, &exit);
     svm_step_end(f->svm);
-    svm_host.loses_shadow = false;
+    svm_host.is_tcg = false;
     f->vmcb->control.interrupt_state = INTERRUPT_SHADOW;
     begin(f);
     end(f, VMEXIT_INTR, 0, 0, &exit);

@@ -172,6 +172,37 @@ static void bits_of_the_host_are_shadowed_and_their_reads_intercepted(void **sta
     assert_true(f->page->cr0 & CR0_TS);
 }
 
+/* Where an emulator would let a guest's breakpoints hit in its neighbours, none gets as far as DR7. */
+static void breakpoints_never_reach_an_emulator_that_keeps_them(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(f->vmcb->control.intercept_dr_write, 0);
+    svm_vcpu_get(&f->vcpu, VCPU_GROUP_DEBUG);
+    f->page->dr[7] = 0xF0001;
+    assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_DEBUG), CL_OK);
+    assert_int_equal(f->vmcb->save.dr7, 0xF0401);
+
+    svm_vcpu_destroy(&f->vcpu, f->account);
+    svm_host.is_tcg = true;
+    assert_int_equal(svm_vcpu_create(&f->vcpu, f->account), CL_OK);
+    f->svm = f->vcpu.virt;
+    f->vmcb = f->svm->vmcb;
+    assert_int_equal(f->vmcb->control.intercept_dr_read, 0xA0); /* DR5 is DR7 without CR4.DE */
+    assert_int_equal(f->vmcb->control.intercept_dr_write, 0xA0);
+    svm_vcpu_get(&f->vcpu, VCPU_GROUP_DEBUG);
+    assert_int_equal(f->page->dr[7], 0x400);
+    f->page->dr[7] = 0xF2001;
+    assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_DEBUG), CL_OK);
+    f->page->dr[7] = 0;
+    svm_vcpu_get(&f->vcpu, VCPU_GROUP_ALL);
+    assert_int_equal(f->page->dr[7], 0xF2401);
+    assert_int_equal(f->vmcb->save.dr7, 0x400);
+    assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_ALL & ~VCPU_GROUP_DEBUG), CL_OK);
+    assert_int_equal(f->vmcb->save.dr7, 0x400);
+    refused(f, &f->page->dr[7], UINT64_C(1) << 32, VCPU_GROUP_DEBUG);
+}
+
 static void svme_is_hidden_and_lma_follows_paging(void **state)
 {
     struct fixture *f = *state;
@@ -274,6 +305,7 @@ int main(void)
         SVM_TEST(illegal_states_are_refused_and_change_nothing),
         SVM_TEST(segments_that_no_processor_holds_are_refused),
         SVM_TEST(bits_of_the_host_are_shadowed_and_their_reads_intercepted),
+        SVM_TEST(breakpoints_never_reach_an_emulator_that_keeps_them),
         SVM_TEST(svme_is_hidden_and_lma_follows_paging),
         SVM_TEST(msrs_take_only_legal_values),
         SVM_TEST(a_change_of_paging_drops_the_translations),

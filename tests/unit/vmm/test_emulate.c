@@ -548,6 +548,37 @@ static void control_registers_follow_the_manual(void **unused)
     finish(g);
 }
 
+static void debug_registers_follow_the_manual(void **unused)
+{
+    struct guest *g = prepare();
+
+    (void)unused;
+    g->page.dr[6] = 0xFFFF0FF0;
+    g->page.dr[7] = 0x400;
+    g->page.gpr[GPR_RAX] = 0xFFFFFFFF;
+    assert_int_equal(STEP_DECODE(g, VCPU_INTERCEPT_DR, 0x0F, 0x23, 0xF8), CL_OK); /* mov %rax, %dr7 */
+    assert_int_equal(g->page.completion, VCPU_COMPLETE_ADVANCE);
+    assert_int_equal(g->page.dr[7], 0xFFFF27FF);
+    assert_int_equal(g->page.dirty & VCPU_GROUP_DEBUG, VCPU_GROUP_DEBUG);
+    g->page.gpr[GPR_RAX] = 0;
+    assert_int_equal(STEP_DECODE(g, VCPU_INTERCEPT_DR, 0x0F, 0x23, 0xE8), CL_OK); /* dr5, without CR4.DE: dr7 */
+    assert_int_equal(g->page.dr[7], 0x400);
+    assert_int_equal(STEP_DECODE(g, VCPU_INTERCEPT_DR, 0x0F, 0x21, 0xE8), CL_OK); /* mov %dr5, %rax */
+    assert_int_equal(g->page.gpr[GPR_RAX], 0x400);
+    g->page.gpr[GPR_RAX] = UINT64_C(1) << 32 | 3;
+    assert_int_equal(STEP_DECODE(g, VCPU_INTERCEPT_DR, 0x0F, 0x23, 0xF8), CL_OK);
+    assert_int_equal(g->page.completion, VCPU_COMPLETE_EXCEPTION);
+    assert_int_equal(g->page.event.vector, 13);
+    assert_int_equal(g->page.dr[7], 0x400);
+    g->page.cr4 |= 8; /* DE */
+    assert_int_equal(STEP_DECODE(g, VCPU_INTERCEPT_DR, 0x0F, 0x21, 0xE8), CL_OK);
+    assert_int_equal(g->page.event.vector, 6);
+    g->page.segment[SEG_SS].attributes |= 3 << SEG_ATTR_DPL_SHIFT;
+    assert_int_equal(STEP_DECODE(g, VCPU_INTERCEPT_DR, 0x0F, 0x21, 0xF8), CL_OK);
+    assert_int_equal(g->page.event.vector, 13);
+    finish(g);
+}
+
 static void long_mode_begins_and_ends_with_paging(void **unused)
 {
     struct guest *g = prepare();
@@ -693,6 +724,7 @@ int main(void)
         cmocka_unit_test(non_canonical_addresses_are_protected),
         cmocka_unit_test(forbidden_instructions_become_ud),
         cmocka_unit_test(control_registers_follow_the_manual),
+        cmocka_unit_test(debug_registers_follow_the_manual),
         cmocka_unit_test(long_mode_begins_and_ends_with_paging),
         cmocka_unit_test(odd_encodings_of_simple_instructions_work),
         cmocka_unit_test(a_long_string_from_device_to_device_is_done_in_pieces),
