@@ -25,7 +25,7 @@ build/lib/posix_names.h: $(MUSL_LIB)
 	@mkdir -p $(@D)
 	@sed -n 's/^#define[ \t]*__NR_\([a-z0-9_]*\)[ \t]*\([0-9]*\)$$/[\2] = "\1",/p' $(MUSL_INCLUDE)/bits/syscall.h >$@
 
-LIB_SOURCES := channel.c checked.c cpio.c elf_check.c elf_load.c futex.c lock.c log.c pages.c posix.c posix_memory.c \
+LIB_SOURCES := channel.c checked.c cpio.c elf_check.c elf_load.c entropy.c futex.c lock.c log.c pages.c posix.c posix_memory.c \
 	posix_output.c posix_thread.c posix_time.c refusal.c slots.c start.c start_block.c thread.c time.c
 LIB_OBJECTS := $(LIB_SOURCES:%.c=build/lib/%.o) build/lib/entry.o
 

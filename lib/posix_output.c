@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* posix_output.c: the standard streams go to the log; nothing can be read; random numbers. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
+#include "lib/entropy.h"
 #include "lib/lock.h"
 #include "lib/log.h"
 #include "lib/posix.h"
@@ -53,34 +55,18 @@ long posix_ioctl(const struct posix_arguments *arguments)
     return 0;
 }
 
-/* The finaliser of SplitMix64: every bit of the result depends on every bit of the word. */
-static uint64_t mix(uint64_t word)
-{
-    word = (word ^ word >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    word = (word ^ word >> 27) * UINT64_C(0x94d049bb133111eb);
-    return word ^ word >> 31;
-}
-
-/* getrandom(buffer, bytes, flags): a stream out of the start block's entropy. It serves hash tables and test data; keys
- * are not made in ring 3 programs of this version. */
+/* getrandom(buffer, bytes, flags): the program's own generator, seeded by its start block. */
 long posix_getrandom(const struct posix_arguments *arguments)
 {
     static struct cl_lock lock;
-    static uint64_t state[4];
-    uint8_t *buffer = (uint8_t *)arguments->a;
+    static struct entropy entropy;
+    static bool seeded;
 
     cl_lock_take(&lock);
-    if ((state[0] | state[1] | state[2] | state[3]) == 0)
-        memcpy(state, cl_start()->entropy, sizeof(state));
-    for (long i = 0; i < arguments->b; i++) {
-        if (i % 8 == 0) {
-            state[0] += UINT64_C(0x9e3779b97f4a7c15);
-            state[1] = mix(state[0] ^ state[1]);
-            state[2] = mix(state[1] ^ state[2]);
-            state[3] = mix(state[2] ^ state[3] ^ cl_tsc());
-        }
-        buffer[i] = (uint8_t)(state[3] >> i % 8 * 8);
-    }
+    if (!seeded)
+        entropy_init(&entropy, cl_start()->entropy);
+    seeded = true;
+    entropy_bytes(&entropy, (void *)arguments->a, (size_t)arguments->b);
     cl_lock_drop(&lock);
     return arguments->b;
 }

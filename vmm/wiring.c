@@ -32,32 +32,12 @@ static void on_notify(void *context, uint32_t peer_slot, uint64_t peer_bits)
         (void)!cl_notify(peer_slot, peer_bits);
 }
 
-/* The runtime's stream, mixed with the CPU's generator where there is one: a guest takes keys from here. */
+/* A guest takes keys from here: the runtime's generator (lib/entropy.h), whose seed is this VMM's alone. */
 static void on_entropy(void *context, void *bytes, size_t length)
 {
-    uint8_t *out = bytes;
-
     (void)context;
-    for (size_t done = 0; done < length;) {
-        ssize_t got = getrandom(out + done, length - done < 256 ? length - done : 256, 0);
-
-        if (got <= 0)
-            cl_program_crash("no entropy");
-        done += (size_t)got;
-    }
-    for (size_t i = 0; i < length; i += sizeof(uint64_t)) {
-        unsigned long long word = 0;
-        unsigned char valid = 0;
-        uint32_t a, b, c, d;
-
-        __asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(1), "c"(0));
-        if (c & 1u << 30)
-            __asm__ volatile("rdrand %0\n\tsetc %1" : "=r"(word), "=qm"(valid) : : "cc");
-        if (!valid)
-            break;
-        for (size_t n = 0; n < sizeof(word) && i + n < length; n++)
-            out[i + n] = (uint8_t)(out[i + n] ^ word >> n * 8);
-    }
+    if (getrandom(bytes, length, 0) != (ssize_t)length)
+        cl_program_crash("no entropy");
 }
 
 static const struct backend_ops backend = {

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <cpuid.h>
+#include <sys/random.h>
 
 #include "lib/elf_load.h"
+#include "lib/entropy.h"
 #include "lib/log.h"
 #include "lib/runtime.h"
 #include "lib/slots.h"
@@ -63,24 +64,6 @@ enum cl_status program_own_slot(struct program *program, uint32_t *slot)
     return CL_OK;
 }
 
-/* Different for every program: RDRAND where there is one, over init's own random bytes and the time. */
-static void make_entropy(uint8_t entropy[32])
-{
-    static uint64_t counter;
-    uint32_t eax, ebx, ecx = 0, edx;
-    bool has_rdrand = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_RDRND) != 0;
-
-    memcpy(entropy, cl_start()->entropy, 32);
-    for (unsigned i = 0; i < 4; i++) {
-        uint64_t word, mixed = (cl_tsc() + ++counter) * UINT64_C(0x9e3779b97f4a7c15), random = 0;
-        if (has_rdrand)
-            __asm__ volatile("rdrand %0" : "+r"(random) : : "cc");
-        memcpy(&word, entropy + 8 * i, 8);
-        word ^= mixed ^ mixed >> 31 ^ random;
-        memcpy(entropy + 8 * i, &word, 8);
-    }
-}
-
 static enum cl_status create_objects(struct program *program, unsigned index, const struct program_limits *limits)
 {
     const struct account_arguments arguments = {
@@ -128,9 +111,11 @@ static enum cl_status load(struct program *program, const char *member)
 static enum cl_status create(struct program *program, const char *member, unsigned index,
                              const struct program_limits *limits)
 {
-    uint8_t entropy[32];
+    uint8_t entropy[ENTROPY_SEED_BYTES];
 
-    make_entropy(entropy);
+    /* out of init's generator: no program can work another one's seed out from its own */
+    if (getrandom(entropy, sizeof(entropy), 0) != (ssize_t)sizeof(entropy))
+        return CL_UNSUPPORTED;
     TRY(start_block_init(&program->block, program->name, entropy));
     TRY(create_objects(program, index, limits));
     TRY(load(program, member));

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -253,6 +254,18 @@ static bool slots_are_reused(void)
     return true;
 }
 
+static bool random_bytes_never_come_twice_nor_from_the_seed_itself(void)
+{
+    uint8_t first[64], second[64];
+
+    CHECK(getrandom(first, sizeof(first), 0) == sizeof(first));
+    CHECK(getrandom(second, sizeof(second), 0) == sizeof(second));
+    CHECK(memcmp(first, second, sizeof(first)) != 0);
+    CHECK(memcmp(first, first + 32, 32) != 0);
+    CHECK(memcmp(first, cl_start()->entropy, 32) != 0);
+    return true;
+}
+
 static bool missing_calls_are_refused_by_name(void)
 {
     CHECK(chdir("/") == -1 && errno == ENOSYS);
@@ -299,6 +312,7 @@ int main(int argc, char **argv)
     TRY_OUT(two_hundred_threads_leave_nothing_behind);
     TRY_OUT(detached_threads_give_their_stacks_back);
     TRY_OUT(timed_wait_times_out);
+    TRY_OUT(random_bytes_never_come_twice_nor_from_the_seed_itself);
     TRY_OUT(missing_calls_are_refused_by_name);
     cl_log("%s", failures == 0 ? "all passed" : "some failed");
     return failures;

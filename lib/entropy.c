@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* virtio_entropy.c: ChaCha20, fast key erasure, and the CPU's own sources. */
-#include "vmm/virtio_entropy.h"
+/* entropy.c: ChaCha20, fast key erasure, and the CPU's own sources. */
+#include "lib/entropy.h"
 
 #include <cpuid.h>
 #include <stdbool.h>
@@ -27,7 +27,7 @@ static void quarter_round(uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
     *b = rotate(*b ^ *c, 7);
 }
 
-void virtio_entropy_block(const uint32_t key[8], uint32_t counter, const uint32_t nonce[3], uint32_t out[16])
+void entropy_block(const uint32_t key[8], uint32_t counter, const uint32_t nonce[3], uint32_t out[16])
 {
     uint32_t in[16] = { 0x61707865, 0x3320646E, 0x79622D32, 0x6B206574 }; /* "expand 32-byte k" */
 
@@ -77,7 +77,7 @@ static uint64_t hardware_word(bool seed)
 }
 
 /* Fold what the CPU has to give into the key. XOR takes nothing away from what is there. */
-static void mix(struct virtio_entropy *e)
+static void mix(struct entropy *e)
 {
     bool seed = has_rdseed(), random = has_rdrand();
     uint64_t words[4] = { __builtin_ia32_rdtsc(), e->uses++, 0, 0 };
@@ -90,29 +90,29 @@ static void mix(struct virtio_entropy *e)
         e->key[i] ^= (uint32_t)(words[i / 2] >> i % 2 * 32);
 }
 
-void virtio_entropy_init(struct virtio_entropy *e, const uint8_t seed[VIRTIO_ENTROPY_SEED_BYTES])
+void entropy_init(struct entropy *e, const uint8_t seed[ENTROPY_SEED_BYTES])
 {
     uint8_t nothing[1];
 
     memcpy(e->key, seed, sizeof(e->key));
     e->uses = 0;
-    virtio_entropy_bytes(e, nothing, 0);
+    entropy_bytes(e, nothing, 0);
 }
 
 /* The first half of block 0 is the next key; what follows is given away. */
-void virtio_entropy_bytes(struct virtio_entropy *e, void *bytes, size_t length)
+void entropy_bytes(struct entropy *e, void *bytes, size_t length)
 {
     static const uint32_t nonce[3];
     uint32_t block[16], next[8], counter = 0;
     uint8_t *to = bytes;
 
     mix(e);
-    virtio_entropy_block(e->key, counter++, nonce, block);
+    entropy_block(e->key, counter++, nonce, block);
     memcpy(next, block, sizeof(next));
     while (length > 0) {
         size_t part = length < sizeof(block) ? length : sizeof(block);
 
-        virtio_entropy_block(e->key, counter++, nonce, block);
+        entropy_block(e->key, counter++, nonce, block);
         memcpy(to, block, part);
         to += part;
         length -= part;

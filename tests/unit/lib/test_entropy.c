@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: vmm/virtio_entropy.c */
-/* test_virtio_entropy.c: the generator against RFC 8439's vector, and what it must never do. */
+/* SOURCES: lib/entropy.c */
+/* test_entropy.c: the generator against RFC 8439's vector, and what it must never do. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "vmm/virtio_entropy.h"
+#include "lib/entropy.h"
 
 static void block_is_that_of_rfc_8439(void **context)
 {
@@ -22,41 +22,41 @@ static void block_is_that_of_rfc_8439(void **context)
     for (unsigned i = 0; i < 32; i++)
         key[i] = (uint8_t)i;
     memcpy(words, key, sizeof(words));
-    virtio_entropy_block(words, 1, nonce, out);
+    entropy_block(words, 1, nonce, out);
     assert_memory_equal(out, expected, sizeof(out));
 }
 
 static void two_uses_differ_and_the_key_moves_on(void **context)
 {
-    static const uint8_t seed[VIRTIO_ENTROPY_SEED_BYTES] = { 1, 2, 3 };
-    struct virtio_entropy e;
+    static const uint8_t seed[ENTROPY_SEED_BYTES] = { 1, 2, 3 };
+    struct entropy e;
     uint8_t a[100], b[100];
     uint32_t key[8];
 
     (void)context;
-    virtio_entropy_init(&e, seed);
+    entropy_init(&e, seed);
     assert_memory_not_equal(e.key, seed, sizeof(seed));
     memcpy(key, e.key, sizeof(key));
-    virtio_entropy_bytes(&e, a, sizeof(a));
+    entropy_bytes(&e, a, sizeof(a));
     assert_memory_not_equal(e.key, key, sizeof(key));
-    virtio_entropy_bytes(&e, b, sizeof(b));
+    entropy_bytes(&e, b, sizeof(b));
     assert_memory_not_equal(a, b, sizeof(a));
     assert_memory_not_equal(a, a + 50, 50);
 }
 
 static void exactly_the_asked_length_is_written(void **context)
 {
-    static const uint8_t seed[VIRTIO_ENTROPY_SEED_BYTES];
-    struct virtio_entropy e;
+    static const uint8_t seed[ENTROPY_SEED_BYTES];
+    struct entropy e;
     uint8_t bytes[300];
 
     (void)context;
-    virtio_entropy_init(&e, seed);
+    entropy_init(&e, seed);
     for (size_t length = 0; length < 200; length++) {
         unsigned zeros = 0;
 
         memset(bytes, 0, sizeof(bytes));
-        virtio_entropy_bytes(&e, bytes, length);
+        entropy_bytes(&e, bytes, length);
         for (size_t i = length; i < sizeof(bytes); i++)
             assert_int_equal(bytes[i], 0);
         for (size_t i = 0; i < length; i++)
