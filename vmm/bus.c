@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bus.c: sorted tables, binary search, and the envelope of every device access: lock, operate, commit, derive. */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "vmm/bus.h"
 
 static enum cl_status space_add(struct bus_space *space, struct bus_region region)
@@ -72,12 +75,24 @@ static uint64_t ones(unsigned size)
     return size == 8 ? UINT64_MAX : (UINT64_C(1) << size * 8) - 1;
 }
 
+/* The first one is logged, and then one in a while, with the count: a guest that probes all ports at its boot says
+ * nothing by it, and one that does nothing else fills no log. */
 static __attribute__((noinline, cold)) void note_absent(struct bus *bus, const char *kind, uint64_t address,
                                                         unsigned size, bool write)
 {
-    __atomic_fetch_add(&bus->absent, 1, __ATOMIC_RELAXED);
-    if (bus->log_absent != NULL)
-        bus->log_absent(bus->log_context, kind, address, size, write);
+    uint64_t count = __atomic_add_fetch(&bus->absent, 1, __ATOMIC_RELAXED);
+    uint64_t now = bus->host->now_ns(bus->host_context), at = __atomic_load_n(&bus->log_at_ns, __ATOMIC_RELAXED);
+    uint64_t interval = __atomic_load_n(&bus->log_interval_ns, __ATOMIC_RELAXED);
+    char text[120];
+
+    if (now < at ||
+        !__atomic_compare_exchange_n(&bus->log_at_ns, &at, now + interval, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return;
+    __atomic_store_n(&bus->log_interval_ns,
+                     interval < BUS_LOG_INTERVAL_MAX_NS / 2 ? 2 * interval : BUS_LOG_INTERVAL_MAX_NS, __ATOMIC_RELAXED);
+    (void)snprintf(text, sizeof(text), "nothing at %s %" PRIx64 ": a %u-byte %s (%" PRIu64 " such accesses so far)",
+                   kind, address, size, write ? "write is lost" : "read gives all ones", count);
+    bus->host->log(bus->host_context, text);
 }
 
 /* Publish the access, let the outside follow if the state changed, release the device. */

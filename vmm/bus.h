@@ -6,6 +6,8 @@
 #include "vmm/device.h"
 
 #define BUS_REGIONS_MAX 48
+#define BUS_LOG_INTERVAL_MIN_NS UINT64_C(10000000000)   /* between two lines about absent places; doubles with each */
+#define BUS_LOG_INTERVAL_MAX_NS UINT64_C(3600000000000) /* up to this */
 #define BUS_RECENT 32 /* a power of two: enough that two devices in use rarely share a place */
 
 struct bus_region {
@@ -24,10 +26,12 @@ struct bus_space {
 struct bus {
     struct bus_space ports;
     struct bus_space memory;
-    uint64_t absent; /* accesses where nothing answers: reads give all ones, writes are lost */
-    void (*log_absent)(void *context, const char *kind, uint64_t address, unsigned size, bool write);
-    void *log_context;
-};
+    uint64_t absent;          /* accesses where nothing answers: reads give all ones, writes are lost */
+    uint64_t log_at_ns;       /* [a] the next of them that comes at this time or later is logged */
+    uint64_t log_interval_ns; /* [a] and then none for this long */
+    const struct host_ops *host;
+    void *host_context;
+}; /* [a] = atomic; the rest is set before vCPUs run */
 
 /* Add [first, first + length). While the machine is built. CL_OCCUPIED: overlaps a region; CL_LIMIT: table full. */
 enum cl_status bus_add_ports(struct bus *bus, struct device *device, uint16_t first, unsigned length,

@@ -33,6 +33,9 @@ void machine_init(struct machine *machine, struct capsule *capsule, const struct
     machine->memory = *memory;
     machine->host = host;
     machine->host_context = host_context;
+    machine->bus.host = host;
+    machine->bus.host_context = host_context;
+    machine->bus.log_interval_ns = BUS_LOG_INTERVAL_MIN_NS;
     machine->cpus = 1;
 }
 

@@ -24,7 +24,6 @@
 #define STATE_VERSION 1
 #define CPUID_PER_CALL (THREAD_PAGE_DATA_MAX / sizeof(struct vm_cpuid_entry))
 #define HOST_LEAVES_MAX 160u
-#define ABSENT_LOGGED_MAX 20u
 
 #define FLUSH_NS UINT64_C(2000000) /* output without a line end waits that long */
 
@@ -155,17 +154,6 @@ static void set_policies(struct monitor *m)
 
 /* -------------------------------------------------------------------------------------------------------- machine */
 
-static void log_absent(void *context, const char *kind, uint64_t address, unsigned size, bool write)
-{
-    static unsigned logged;
-    unsigned number = __atomic_fetch_add(&logged, 1, __ATOMIC_RELAXED);
-
-    (void)context;
-    if (number < ABSENT_LOGGED_MAX)
-        cl_log("nothing at %s %llx: %u-byte %s%s", kind, (unsigned long long)address, size, write ? "write" : "read",
-               number + 1 == ABSENT_LOGGED_MAX ? " (further ones are only counted)" : "");
-}
-
 /* Attach the capsule that an earlier VMM left, or make one. */
 static void build_machine(struct monitor *m, const cJSON *argument)
 {
@@ -192,7 +180,6 @@ static void build_machine(struct monitor *m, const cJSON *argument)
         m->state->base_ns = cl_monotonic_ns();
     machine_init(&m->machine, capsule, &ram, &monitor_host_ops, m);
     m->machine.cpus = m->cpus;
-    m->machine.bus.log_absent = log_absent;
     capsule_tx_init(&m->tx, capsule, 0);
     need(machine_add_standard(&m->machine), "devices");
     need(kvmclock_add(&m->machine, m->tsc_hz, &m->clock), "clock");

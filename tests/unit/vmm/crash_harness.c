@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crash_harness.c: see the header. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,8 +86,10 @@ static void on_deadline(void *context, uint64_t deadline)
 
 static void on_log(void *context, const char *text)
 {
-    (void)context;
-    (void)text;
+    struct fake *f = context;
+
+    f->logged++;
+    (void)snprintf(f->last_log, sizeof(f->last_log), "%s", text);
 }
 
 static void on_yield(void *context)

@@ -51,6 +51,8 @@ struct fake {
     bool running; /* the clock moves by a nanosecond whenever it is read */
     uint64_t looks;
     size_t serial_room; /* bytes that the outside takes; SIZE_MAX: any */
+    unsigned logged;    /* lines, and the latest of them */
+    char last_log[160];
     uint8_t *capsule;
     uint8_t *ram;
 };

@@ -19,6 +19,38 @@ static void absent_ports_read_as_ones_and_are_counted(void **unused)
     fake_destroy(f);
 }
 
+static void absent_places_are_logged_with_their_count_and_more_and_more_rarely(void **unused)
+{
+    struct fake *f = fake_create();
+    uint64_t count;
+
+    (void)unused;
+    fake_in(f, 0x1234, 1);
+    assert_int_equal(f->logged, 1);
+    assert_string_equal(f->last_log, "nothing at port 1234: a 1-byte read gives all ones (1 such accesses so far)");
+    for (unsigned i = 0; i < 1000; i++)
+        fake_in(f, 0x2345, 1);
+    assert_int_equal(f->logged, 1);
+
+    f->now_ns += BUS_LOG_INTERVAL_MIN_NS;
+    fake_out(f, 0x5678, 4, 0);
+    assert_int_equal(f->logged, 2);
+    count = f->machine.bus.absent;
+    assert_true(count > 1000);
+    assert_non_null(strstr(f->last_log, "nothing at port 5678: a 4-byte write is lost"));
+    f->now_ns += BUS_LOG_INTERVAL_MIN_NS;
+    fake_read(f, 0xD0000000, 8);
+    assert_int_equal(f->logged, 2);
+
+    /* a day of it, six times in a minute */
+    for (unsigned i = 0; i < 6 * 24 * 60; i++) {
+        f->now_ns += UINT64_C(10000000000);
+        fake_in(f, 0x1234, 1);
+    }
+    assert_in_range(f->logged, 24, 36);
+    fake_destroy(f);
+}
+
 static void wide_accesses_are_split_low_part_first(void **unused)
 {
     struct fake *f = fake_create();
@@ -58,6 +90,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(absent_ports_read_as_ones_and_are_counted),
+        cmocka_unit_test(absent_places_are_logged_with_their_count_and_more_and_more_rarely),
         cmocka_unit_test(wide_accesses_are_split_low_part_first),
         cmocka_unit_test(overlapping_regions_are_refused),
         cmocka_unit_test(the_whole_port_space_survives_a_storm),
