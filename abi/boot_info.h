@@ -1,38 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* boot_info.h: what the loader hands to the kernel, once.
  *
- * Hand-over: the loader has left boot services, interrupts are off, CR3 points at the loader's own tables, which map
- * physical memory one to one (the first 4 GiB, or up to the highest range that is neither RESERVED nor MMIO if that
- * lies above, with 2 MiB or 1 GiB pages, writable and executable; firmware announces reserved ranges at addresses too
- * high to map) and the kernel image at the virtual addresses of its ELF segments. RDI holds
- * the physical address of struct boot_info, RSP a stack of at least 16 KiB in loader memory, RIP the ELF entry point;
- * EFER.NXE is set where the CPU has it. The kernel copies what it keeps; everything of type BOOT_MEMORY_LOADER is
- * free for use afterwards.
+ * Hand-over: the loader has left boot services; interrupts are off, all pins of the IOAPICs and the 8259 pair are
+ * masked. CR3 points at the loader's own tables, which map, writable:
  *
- * The kernel trusts the structure's shape (the loader is part of the image) but not what the firmware put into it:
- * addresses, counts and ranges are checked where they are used.
+ *   - physical memory one to one, executable: the first 4 GiB, or up to the highest range that is memory or holds
+ *     firmware registers if that lies above (firmware announces reserved ranges at addresses too high to map);
+ *   - the kernel image at the virtual addresses of its ELF segments, executable;
+ *   - the kernel's pool at pool_virtual.
+ *
+ * RDI holds the physical address of struct boot_info, RSP is on a stack of at least 16 KiB in loader memory, with a
+ * return address of zero on it, RIP is the ELF entry point; EFER.NXE is set, the direction flag clear. The other CPUs
+ * have been started and turn in a loop in loader memory, on the same tables, until they are told where to go (struct
+ * boot_start). The kernel copies what it keeps; everything of type BOOT_MEMORY_LOADER is free for use once all CPUs
+ * have left it.
+ *
+ * The kernel trusts this structure: the loader is part of what is trusted, and has checked what the firmware put in.
  */
 #ifndef CL_ABI_BOOT_INFO_H
 #define CL_ABI_BOOT_INFO_H
 
 #include <stdint.h>
 
+#include "abi/info_page.h"
+
 #define BOOT_INFO_MAGIC UINT64_C(0x6e6f7369006f6c43)
-#define BOOT_INFO_VERSION 1
+#define BOOT_INFO_VERSION 2
 
 #define BOOT_MEMORY_MAX 256
 #define BOOT_CPUS_MAX 64
 #define BOOT_IOAPICS_MAX 8
-#define BOOT_OVERRIDES_MAX 16
+#define BOOT_ISA_IRQS 16
 #define BOOT_IOMMUS_MAX 8
+#define BOOT_SEGMENTS_MAX 8
 #define BOOT_COMMAND_LINE_MAX 256
+
+/* The pool is mapped at a random one of so many steps of 1 GiB. */
+#define BOOT_POOL_FIRST UINT64_C(0xffffa00000000000)
+#define BOOT_POOL_STEPS 16384
 
 /* What a range of physical memory is. Ranges are sorted, page-aligned and do not overlap. */
 enum boot_memory_type {
     BOOT_MEMORY_USABLE = 1,   /* free RAM */
     BOOT_MEMORY_LOADER = 2,   /* loader code, data, stack, page tables, this structure: free once copied */
-    BOOT_MEMORY_KERNEL = 3,   /* the kernel image as loaded */
-    BOOT_MEMORY_IMAGE = 4,    /* the system image (one range) */
+    BOOT_MEMORY_KERNEL = 3,   /* the kernel image as loaded, its pool, the loader's page tables */
+    BOOT_MEMORY_IMAGE = 4,    /* the system image, and the writable segments of init */
     BOOT_MEMORY_ACPI = 5,     /* ACPI tables (reclaimable) */
     BOOT_MEMORY_NVS = 6,      /* ACPI NVS */
     BOOT_MEMORY_RUNTIME = 7,  /* UEFI runtime services code and data: mapped only for the last call */
@@ -47,23 +59,43 @@ struct boot_memory {
     uint32_t reserved;
 };
 
+/* Where a started CPU waits. `entry` is written last: the CPU then jumps there, with `argument` in RDI and RSI. */
+struct boot_start {
+    uint64_t arrived; /* 1: it is waiting */
+    uint64_t entry;   /* 0: not yet */
+    uint64_t argument[2];
+};
+
 struct boot_cpu {
     uint32_t apic_id;
-    uint32_t bootstrap; /* 1 for the CPU that runs the loader */
+    uint32_t reserved;
+    uint64_t start; /* physical address of the struct boot_start that it waits for; 0: the CPU that runs the loader */
 };
 
 struct boot_ioapic {
     uint64_t base;
     uint32_t id;
     uint32_t gsi_base;
+    uint32_t pins;
+    uint32_t reserved;
 };
 
-/* ISA interrupt → global system interrupt (ACPI MADT type 2); flags as there (polarity bits 1:0, trigger bits 3:2). */
-struct boot_override {
-    uint8_t irq;
-    uint8_t reserved;
-    uint16_t flags;
+/* Polarity and trigger mode, in the bits of an IOAPIC's redirection entry (82093AA datasheet 3.2.4). */
+enum boot_pin { BOOT_PIN_ACTIVE_LOW = 1 << 13, BOOT_PIN_LEVEL = 1 << 15 };
+
+/* Where an ISA interrupt arrives, with the firmware's overrides (ACPI MADT type 2). */
+struct boot_isa {
     uint32_t gsi;
+    uint32_t pin; /* enum boot_pin */
+};
+
+/* A segment of init, the first program: whole pages of the system image, or, writable, of init_data. */
+struct boot_segment {
+    uint64_t address;
+    uint64_t size_bytes;
+    uint64_t offset; /* in the image or in init_data */
+    uint32_t rights; /* MAP_* (abi/syscall.h) */
+    uint32_t reserved;
 };
 
 enum boot_iommu_type { BOOT_IOMMU_VTD = 1, BOOT_IOMMU_AMD = 2 };
@@ -91,20 +123,31 @@ struct boot_info {
     uint32_t version;
     uint32_t size_bytes;
 
-    uint64_t handover_tsc; /* RDTSC just before the jump */
-    uint64_t boot_unix_ns; /* wall-clock time at hand-over (UEFI GetTime), 0 if unknown */
-    uint8_t entropy[32];   /* for pool placement and canaries: RDRAND/RDSEED and timing jitter, hashed */
+    struct info_page info; /* all but xcr0 and what the kernel's backend finds */
+    uint64_t canary;       /* random, its lowest byte zero */
 
     uint64_t kernel_base; /* physical; the image is contiguous */
     uint64_t kernel_size_bytes;
     uint64_t image_base; /* physical; the system image (cpio newc), verified against its manifest */
     uint64_t image_size_bytes;
-    uint64_t trampoline; /* physical address of one free page below 1 MiB, for starting CPUs */
+    uint64_t pool_base; /* physical, a multiple of 2 MiB as its size is */
+    uint64_t pool_size_bytes;
+    uint64_t pool_virtual;
+    uint64_t page_tables; /* physical address of the PML4 that CR3 points at; stays for the firmware's last call */
+    uint64_t memory_end;  /* the end of the highest range that is memory */
+
+    uint64_t init_entry;
+    uint64_t init_data; /* physical; the writable segments of init behind each other, filled in */
+    uint64_t init_data_bytes;
+    uint32_t init_segment_count;
+    uint32_t reserved1;
+    struct boot_segment init_segments[BOOT_SEGMENTS_MAX];
 
     uint64_t rsdp;             /* physical; 0: firmware without ACPI */
     uint64_t efi_system_table; /* physical; 0: none. Runtime services are called at physical addresses */
     uint64_t efi_reset_system; /* physical address of the ResetSystem function */
     uint64_t lapic_base;       /* 0xFEE00000 unless the MADT says otherwise */
+    uint64_t lapic_timer_hz;   /* of its timer, undivided; 0: it does not count */
     uint64_t hpet_base;        /* 0: none */
     uint64_t ecam_base;        /* 0: none; segment 0 only */
     uint32_t ecam_first_bus;
@@ -113,21 +156,21 @@ struct boot_info {
     uint32_t serial_port;   /* I/O port of the first UART, 0: none found */
     uint32_t reset_port;    /* FADT reset register when it is an I/O port, else 0 */
     uint32_t reset_value;
-    uint32_t has_8259; /* 1: a PC/AT-compatible 8259 pair may be wired and must be masked */
-    uint32_t reserved;
+    uint32_t has_8259; /* 1: there may be a PC/AT-compatible pair of 8259 */
+    uint32_t reserved2;
 
     struct boot_framebuffer framebuffer;
 
     uint32_t memory_count;
-    uint32_t cpu_count;
+    uint32_t cpu_count;   /* that run; the first one is the CPU that runs the loader */
+    uint32_t cpus_absent; /* that did not start */
     uint32_t ioapic_count;
-    uint32_t override_count;
     uint32_t iommu_count;
-    uint32_t reserved2;
+    uint32_t reserved3;
     struct boot_memory memory[BOOT_MEMORY_MAX];
     struct boot_cpu cpus[BOOT_CPUS_MAX];
     struct boot_ioapic ioapics[BOOT_IOAPICS_MAX];
-    struct boot_override overrides[BOOT_OVERRIDES_MAX];
+    struct boot_isa isa[BOOT_ISA_IRQS];
     struct boot_iommu iommus[BOOT_IOMMUS_MAX];
     char command_line[BOOT_COMMAND_LINE_MAX]; /* NUL-terminated */
 };

@@ -77,10 +77,7 @@ static void add_cpu(const struct acpi_reader *reader, struct boot_info *info, ui
         reader->notes->left_out++;
         return;
     }
-    info->cpus[info->cpu_count++] = (struct boot_cpu){
-        .apic_id = apic_id,
-        .bootstrap = apic_id == reader->bootstrap_apic_id,
-    };
+    info->cpus[info->cpu_count++] = (struct boot_cpu){ .apic_id = apic_id };
 }
 
 static void add_ioapic(const struct acpi_reader *reader, struct boot_info *info, const uint8_t *entry)
@@ -96,18 +93,16 @@ static void add_ioapic(const struct acpi_reader *reader, struct boot_info *info,
     };
 }
 
-static void add_override(const struct acpi_reader *reader, struct boot_info *info, const uint8_t *entry)
+/* ACPI 6.5 5.2.12.5: the polarity is in bits 1:0, the trigger mode in bits 3:2; 3 is what is not usual for ISA. */
+static void add_override(struct boot_info *info, const uint8_t *entry)
 {
-    if (entry[2] != 0) /* ACPI knows no bus but ISA */
+    uint16_t flags = acpi_u16(entry + 8);
+
+    if (entry[2] != 0 || entry[3] >= BOOT_ISA_IRQS) /* ACPI knows no bus but ISA */
         return;
-    if (info->override_count == BOOT_OVERRIDES_MAX) {
-        reader->notes->left_out++;
-        return;
-    }
-    info->overrides[info->override_count++] = (struct boot_override){
-        .irq = entry[3],
+    info->isa[entry[3]] = (struct boot_isa){
         .gsi = acpi_u32(entry + 4),
-        .flags = acpi_u16(entry + 8),
+        .pin = ((flags & 3) == 3 ? BOOT_PIN_ACTIVE_LOW : 0u) | ((flags >> 2 & 3) == 3 ? BOOT_PIN_LEVEL : 0u),
     };
 }
 
@@ -129,7 +124,7 @@ static void madt_entry(const struct acpi_reader *reader, struct boot_info *info,
         break;
     case MADT_OVERRIDE:
         if (length >= 10)
-            add_override(reader, info, entry);
+            add_override(info, entry);
         break;
     case MADT_LAPIC_ADDRESS:
         if (length >= 12)
@@ -277,12 +272,11 @@ static bool read_root(const struct acpi_reader *reader, uint64_t address, const 
 }
 
 enum cl_status acpi_read(const struct acpi_window *windows, uint32_t window_count, uint64_t rsdp,
-                         uint32_t bootstrap_apic_id, struct boot_info *info, struct acpi_notes *notes)
+                         struct boot_info *info, struct acpi_notes *notes)
 {
     struct acpi_reader reader = {
         .windows = windows,
         .window_count = window_count,
-        .bootstrap_apic_id = bootstrap_apic_id,
         .notes = notes,
     };
     const uint8_t *root = bytes_at(&reader, rsdp, 20);

@@ -25,16 +25,15 @@ struct acpi_window {
 struct acpi_notes {
     uint32_t damaged_count;            /* tables passed over */
     char damaged[ACPI_DAMAGED_MAX][5]; /* their names as far as they are printable; "????" otherwise */
-    uint32_t left_out;                 /* CPUs, IOAPICs, overrides and IOMMUs beyond what boot_info can hold */
+    uint32_t left_out;                 /* CPUs, IOAPICs and IOMMUs beyond what boot_info can hold */
 };
 
 /* Fill in everything of `info` that ACPI knows; what it does not know stays as it was.
  *
- * `rsdp` is the physical address from the EFI configuration table; `bootstrap_apic_id` is this CPU's. CL_OK even if
- * single tables are missing or damaged (see `notes`): then the CPU or IOAPIC count may have stayed 0, and the caller
- * has to ask elsewhere. CL_NOT_FOUND or CL_CORRUPT, with a sentence: no table could be read at all.
+ * `rsdp` is the physical address from the EFI configuration table. CL_OK even if single tables are missing or damaged
+ * (see `notes`): then the CPU or IOAPIC count may have stayed 0, and the caller has to ask elsewhere. CL_NOT_FOUND or CL_CORRUPT, with a sentence: no table could be read at all.
  */
 CL_MUST_CHECK enum cl_status acpi_read(const struct acpi_window *windows, uint32_t window_count, uint64_t rsdp,
-                                       uint32_t bootstrap_apic_id, struct boot_info *info, struct acpi_notes *notes);
+                                       struct boot_info *info, struct acpi_notes *notes);
 
 #endif

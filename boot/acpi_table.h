@@ -19,7 +19,6 @@ struct acpi_table {
 struct acpi_reader {
     const struct acpi_window *windows;
     uint32_t window_count;
-    uint32_t bootstrap_apic_id;
     struct acpi_notes *notes;
 };
 

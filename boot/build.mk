@@ -3,7 +3,8 @@
 
 BOOT_OUT := build/boot
 BOOT_EFI := $(BOOT_OUT)/BOOTX64.EFI
-BOOT_OBJECTS := $(patsubst boot/%.c,$(BOOT_OUT)/%.o,$(wildcard boot/*.c))
+BOOT_OBJECTS := $(patsubst boot/%.c,$(BOOT_OUT)/%.o,$(wildcard boot/*.c)) $(BOOT_OUT)/elf_check.o \
+	$(patsubst boot/%.asm,$(BOOT_OUT)/%.asm.o,$(wildcard boot/*.asm))
 
 BOOT_CFLAGS := -std=gnu17 -O2 -g -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes \
 	-ffreestanding -fpic -fshort-wchar -fno-stack-protector -fno-strict-aliasing -fcf-protection=none \
@@ -17,6 +18,12 @@ BOOT_SECTIONS := .text .sdata .data .dynamic .dynsym .rel .rela '.rel.*' '.rela.
 boot: $(BOOT_EFI)
 
 $(BOOT_OUT)/%.o: boot/%.c boot/build.mk
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(BOOT_CFLAGS) -MMD -MP -c $< -o $@
+
+# init is checked as init checks all other programs.
+$(BOOT_OUT)/elf_check.o: lib/elf_check.c boot/build.mk
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	@$(CC) $(BOOT_CFLAGS) -MMD -MP -c $< -o $@

@@ -2,6 +2,10 @@
 /* cpu.c: CPUID and capability MSRs (SDM Vol. 3C 23.6, 23.7 and A.3.3; APM Vol. 2 15.4 and 15.30.1). */
 #include "boot/cpu.h"
 
+#include <string.h>
+
+#include "boot/ports.h"
+
 #define MSR_FEATURE_CONTROL 0x3Au
 #define FEATURE_CONTROL_LOCK 1u
 #define FEATURE_CONTROL_VMX 4u /* VMX outside SMX */
@@ -32,23 +36,15 @@ static struct cpuid cpuid_checked(uint32_t leaf, uint32_t subleaf)
     return highest >= leaf ? cpuid(leaf, subleaf) : (struct cpuid){ 0 };
 }
 
-static uint64_t read_msr(uint32_t msr)
-{
-    uint32_t low, high;
-
-    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
-    return (uint64_t)high << 32 | low;
-}
-
 /* A VMX control may be set when its bit in the upper half of its capability MSR is. */
 static bool control_may_be_set(uint32_t msr, unsigned bit)
 {
-    return (read_msr(msr) >> 32 >> bit & 1) != 0;
+    return (msr_read(msr) >> 32 >> bit & 1) != 0;
 }
 
 static void read_vmx(struct cpu_facts *facts)
 {
-    uint64_t control = read_msr(MSR_FEATURE_CONTROL);
+    uint64_t control = msr_read(MSR_FEATURE_CONTROL);
 
     facts->vmx_locked_off = (control & FEATURE_CONTROL_LOCK) != 0 && (control & FEATURE_CONTROL_VMX) == 0;
     if (!control_may_be_set(MSR_VMX_PROCBASED_CTLS, 31)) /* no secondary controls, no MSR for them */
@@ -74,11 +70,35 @@ void cpu_read_facts(struct cpu_facts *facts)
     if (facts->vmx)
         read_vmx(facts);
     if (facts->svm) {
-        uint64_t control = read_msr(MSR_VM_CR);
+        uint64_t control = msr_read(MSR_VM_CR);
 
         facts->svm_locked_off = (control & VM_CR_SVMDIS) != 0 && (control & VM_CR_LOCK) != 0;
         facts->svm_nested_paging = (cpuid_checked(0x8000000Au, 0).edx & 1) != 0;
     }
+}
+
+void cpu_describe(struct info_page *page)
+{
+    static const struct {
+        uint32_t ecx; /* of leaf 0: the last four letters of the name */
+        enum info_vendor vendor;
+    } vendors[] = { { 0x6c65746e, INFO_VENDOR_INTEL }, { 0x444d4163, INFO_VENDOR_AMD } };
+    struct cpuid basic = cpuid_checked(1, 0);
+
+    for (unsigned i = 0; i < sizeof vendors / sizeof vendors[0]; i++) {
+        if (cpuid(0, 0).ecx == vendors[i].ecx)
+            page->vendor = (uint32_t)vendors[i].vendor;
+    }
+    page->features |= (basic.ecx >> 21 & 1) != 0 ? INFO_FEATURE_X2APIC : 0u;
+    page->features |= (basic.ecx >> 24 & 1) != 0 ? INFO_FEATURE_TSC_DEADLINE : 0u;
+    page->features |= (cpuid_checked(0x80000001u, 0).edx >> 26 & 1) != 0 ? INFO_FEATURE_PAGES_1GIB : 0u;
+    page->features |= (cpuid_checked(0x80000007u, 0).edx >> 8 & 1) != 0 ? INFO_FEATURE_INVARIANT_TSC : 0u;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct cpuid part = cpuid_checked(0x80000002u + i, 0);
+
+        memcpy(page->cpu_name + i * sizeof part, &part, sizeof part);
+    }
+    page->cpu_name[sizeof page->cpu_name - 1] = '\0';
 }
 
 enum cl_status cpu_check(const struct cpu_facts *facts)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/info_page.h"
 #include "boot/text.h"
 
 /* What CPUID and the capability MSRs say. */
@@ -28,6 +29,9 @@ void cpu_read_facts(struct cpu_facts *facts);
 
 /* CL_OK, or CL_UNSUPPORTED with a sentence that says what is missing and what to do. */
 CL_MUST_CHECK enum cl_status cpu_check(const struct cpu_facts *facts);
+
+/* Fill in what the info page says about the CPU: vendor, name, features. */
+void cpu_describe(struct info_page *page);
 
 /* The APIC ID of the CPU that this runs on. */
 uint32_t cpu_apic_id(void);

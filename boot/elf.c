@@ -115,7 +115,7 @@ static enum cl_status check_relations(const uint8_t *bytes, const struct elf_hea
     return entry_found ? CL_OK : bad_kernel("its entry point is not in an executable segment");
 }
 
-enum cl_status elf_check(const uint8_t *bytes, size_t size_bytes, struct elf_kernel *kernel)
+enum cl_status elf_kernel_check(const uint8_t *bytes, size_t size_bytes, struct elf_kernel *kernel)
 {
     uint64_t lowest = UINT64_MAX, highest = 0;
 
@@ -154,7 +154,7 @@ enum cl_status elf_check(const uint8_t *bytes, size_t size_bytes, struct elf_ker
     return CL_OK;
 }
 
-void elf_load(const struct elf_kernel *kernel, void *destination)
+void elf_kernel_load(const struct elf_kernel *kernel, void *destination)
 {
     struct elf_header header = header_of(kernel->bytes);
     uint8_t *to = destination;

@@ -23,9 +23,9 @@ struct elf_kernel {
  *
  * CL_OK: `*kernel` describes it, every offset and length of its segments has been checked. CL_CORRUPT: refused.
  */
-CL_MUST_CHECK enum cl_status elf_check(const uint8_t *bytes, size_t size_bytes, struct elf_kernel *kernel);
+CL_MUST_CHECK enum cl_status elf_kernel_check(const uint8_t *bytes, size_t size_bytes, struct elf_kernel *kernel);
 
 /* Lay the checked kernel out at `destination`, which stands for virtual_base and has room for span_bytes. */
-void elf_load(const struct elf_kernel *kernel, void *destination);
+void elf_kernel_load(const struct elf_kernel *kernel, void *destination);
 
 #endif

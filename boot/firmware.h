@@ -32,7 +32,7 @@ void say_progress(unsigned *dots, uint64_t done, uint64_t total);
 /* pages.c */
 
 /* Allocate whole pages below `limit` (exclusive; 0: anywhere), `align_bytes` a power of two, of one of our memory
- * types. They are contiguous and zeroed. CL_NO_MEMORY with a sentence that names `what`.
+ * types. They are contiguous; what is in them is left there. CL_NO_MEMORY with a sentence that names `what`.
  */
 CL_MUST_CHECK enum cl_status pages_allocate(uint32_t type, uint64_t bytes, uint64_t align_bytes, uint64_t limit,
                                             const char *what, uint64_t *address);
@@ -70,12 +70,13 @@ struct firmware_map {
 CL_MUST_CHECK enum cl_status map_prepare(struct firmware_map *map);
 CL_MUST_CHECK enum cl_status map_read(struct firmware_map *map);
 
-/* Leave boot services, complete `info` with the final memory map, and enter the kernel.
+/* Leave boot services, complete `info` with the final memory map, silence the machine's interrupts, start the other
+ * CPUs through the page at `trampoline`, and enter the kernel on info->page_tables.
  *
  * Returns only before boot services were left, with a refusal. After that the only failure possible is a memory map
  * that grew beyond its limits, which stops the machine.
  */
 CL_MUST_CHECK enum cl_status handover(struct firmware_map *map, struct memory_work *work, struct boot_info *info,
-                                      uint64_t page_tables, uint64_t entry);
+                                      uint64_t trampoline, uint64_t entry);
 
 #endif

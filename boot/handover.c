@@ -3,6 +3,8 @@
 #include "boot/firmware.h"
 
 #include "boot/cpu.h"
+#include "boot/interrupts.h"
+#include "boot/ports.h"
 
 #define SPARE_DESCRIPTORS 64u
 #define EXIT_TRIES 8u
@@ -72,15 +74,10 @@ static enum cl_status leave_boot_services(struct firmware_map *map)
                   (unsigned long)status);
 }
 
-static void set_no_execute_enable(void)
-{
-    __asm__ volatile("rdmsr; or %0, %%eax; wrmsr" : : "i"(EFER_NXE), "c"(MSR_EFER) : "eax", "edx", "cc");
-}
-
 /* Own descriptor tables, page tables and stack, then the kernel. An exception on the way finds an empty IDT and resets
  * the machine: there is nobody left to report to.
  */
-static _Noreturn void jump(const struct boot_info *info, uint64_t page_tables, uint64_t entry)
+static _Noreturn void jump(const struct boot_info *info, uint64_t entry)
 {
     struct descriptor_table gdtr = { sizeof gdt - 1, (uint64_t)(uintptr_t)gdt };
     struct descriptor_table idtr = { 0, 0 };
@@ -110,18 +107,20 @@ static _Noreturn void jump(const struct boot_info *info, uint64_t page_tables, u
         "cld\n\t"
         "jmp *%[entry]\n\t"
         :
-        : [gdtr] "m"(gdtr), [idtr] "m"(idtr), [cr4_mask] "r"(~(CR4_PGE | CR4_CET)), [page_tables] "r"(page_tables),
-          [stack_end] "r"(stack + sizeof stack), [data] "i"(0x10), [code] "i"(0x08), [entry] "r"(entry), "D"(info)
+        : [gdtr] "m"(gdtr), [idtr] "m"(idtr), [cr4_mask] "r"(~(CR4_PGE | CR4_CET)),
+          [page_tables] "r"(info->page_tables), [stack_end] "r"(stack + sizeof stack), [data] "i"(0x10),
+          [code] "i"(0x08), [entry] "r"(entry), "D"(info)
         : "rax", "memory", "cc");
     __builtin_unreachable();
 }
 
-enum cl_status handover(struct firmware_map *map, struct memory_work *work, struct boot_info *info,
-                        uint64_t page_tables, uint64_t entry)
+enum cl_status handover(struct firmware_map *map, struct memory_work *work, struct boot_info *info, uint64_t trampoline,
+                        uint64_t entry)
 {
     uint64_t lost_bytes;
 
-    info->boot_unix_ns = platform_unix_ns();
+    info->info.boot_unix_ns = platform_unix_ns();
+    info->info.boot_tsc = cpu_tsc();
     TRY(leave_boot_services(map));
     __asm__ volatile("cli");
     /* read before, when a refusal could be shown; only if the map grew past all limits since then can it fail now */
@@ -130,7 +129,12 @@ enum cl_status handover(struct firmware_map *map, struct memory_work *work, stru
         for (;;)
             __asm__ volatile("hlt");
     }
-    set_no_execute_enable();
-    info->handover_tsc = cpu_tsc();
-    jump(info, page_tables, entry);
+    info->memory_end = memory_highest_ram(info->memory, info->memory_count);
+    for (unsigned type = BOOT_MEMORY_USABLE; type <= BOOT_MEMORY_IMAGE; type++)
+        info->info.memory_bytes += memory_total(info->memory, info->memory_count, (enum boot_memory_type)type);
+    interrupts_mask(info);
+    lapic_begin(info);
+    cpus_start(info, trampoline);
+    msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE);
+    jump(info, entry);
 }

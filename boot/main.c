@@ -10,13 +10,20 @@
 #include "boot/elf.h"
 #include "boot/entropy.h"
 #include "boot/firmware.h"
-#include "boot/image.h"
+#include "boot/init.h"
+#include "boot/time.h"
 
 #define KERNEL_MEMBER "kernel.elf"
 #define COMMAND_LINE_MEMBER "cmdline" /* optional */
 #define CHECK_PIECE_BYTES 0x100000u
 #define FOUR_GIB (UINT64_C(4) << 30)
 #define TRAMPOLINE_LIMIT UINT64_C(0x9F000)
+#define MIB (UINT64_C(1) << 20)
+#define POOL_ALIGN_BYTES (2 * MIB)
+#define POOL_SHARE 24 /* one part in so many of all free RAM */
+#define POOL_MIN (12 * MIB)
+#define POOL_MAX (256 * MIB)
+#define RAM_MIN (64 * MIB) /* free; a machine with 128 MiB has that */
 
 static struct boot_info info; /* in loader memory, as the loader's code and data are */
 
@@ -59,11 +66,11 @@ static enum cl_status load_kernel(const struct image *image, struct elf_kernel *
         return refuse(status, "The system image has no " KERNEL_MEMBER ". Build the image again.");
     if (status != CL_OK)
         return status;
-    TRY(elf_check(member.data, member.size_bytes, kernel));
+    TRY(elf_kernel_check(member.data, member.size_bytes, kernel));
     info.kernel_size_bytes = kernel->span_bytes;
     TRY(pages_allocate(EFI_MEMORY_CLOISON_KERNEL, kernel->span_bytes, ELF_KERNEL_ALIGN_BYTES, FOUR_GIB, "the kernel",
                        &info.kernel_base));
-    elf_load(kernel, (void *)info.kernel_base);
+    elf_kernel_load(kernel, (void *)info.kernel_base);
     return CL_OK;
 }
 
@@ -86,20 +93,50 @@ static enum cl_status read_command_line(const struct image *image)
     return CL_OK;
 }
 
-static enum cl_status build_page_tables(const struct elf_kernel *kernel, const struct cpu_facts *cpu, uint64_t *tables)
+static enum cl_status load_init(const struct image *image)
 {
-    uint64_t highest = memory_highest_ram(info.memory, info.memory_count);
+    static struct init_program init;
+
+    TRY(init_find(image, &init, &info));
+    TRY(pages_allocate(EFI_MEMORY_CLOISON_IMAGE, info.init_data_bytes, 0, 0, "init", &info.init_data));
+    init_load(&init, &info, (uint8_t *)info.init_data);
+    return CL_OK;
+}
+
+/* Its size depends on the machine, its place in the kernel half on chance. */
+static enum cl_status choose_pool(uint64_t random)
+{
+    uint64_t free = memory_total(info.memory, info.memory_count, BOOT_MEMORY_USABLE);
+    uint64_t wanted = (free / POOL_SHARE + POOL_ALIGN_BYTES - 1) & ~(POOL_ALIGN_BYTES - 1);
+
+    if (free < RAM_MIN)
+        return refuse(CL_NO_MEMORY, "This machine has %lu MiB of free memory. Cloison needs 128 MiB of RAM.",
+                      (unsigned long)(free / MIB));
+    info.pool_size_bytes = wanted < POOL_MIN ? POOL_MIN : wanted > POOL_MAX ? POOL_MAX : wanted;
+    info.pool_virtual = BOOT_POOL_FIRST + (random % BOOT_POOL_STEPS << 30);
+    info.info.pool_bytes = info.pool_size_bytes;
+    return pages_allocate(EFI_MEMORY_CLOISON_KERNEL, info.pool_size_bytes, POOL_ALIGN_BYTES, FOUR_GIB,
+                          "the kernel's pool", &info.pool_base);
+}
+
+static enum cl_status build_page_tables(const struct elf_kernel *kernel, const struct cpu_facts *cpu)
+{
+    uint64_t highest = memory_highest_mapped(info.memory, info.memory_count);
     struct paging_plan plan = {
         .identity_end = highest > FOUR_GIB ? highest : FOUR_GIB,
         .pages_1gib = cpu->pages_1gib,
         .kernel_virtual = kernel->virtual_base,
         .kernel_physical = info.kernel_base,
         .kernel_bytes = kernel->span_bytes,
+        .pool_virtual = info.pool_virtual,
+        .pool_physical = info.pool_base,
+        .pool_bytes = info.pool_size_bytes,
     };
     uint64_t pages = paging_pages_needed(&plan);
 
-    TRY(pages_allocate(EFI_MEMORY_CLOISON_LOADER, pages * 4096, 0, FOUR_GIB, "the page tables", tables));
-    return paging_build(&plan, (uint64_t *)*tables, pages);
+    TRY(pages_allocate(EFI_MEMORY_CLOISON_KERNEL, pages * 4096, 0, FOUR_GIB, "the page tables", &info.page_tables));
+    memset((void *)info.page_tables, 0, pages * 4096);
+    return paging_build(&plan, (uint64_t *)info.page_tables, pages);
 }
 
 /* Read the map while a refusal can still be shown; the final one is read again at the hand-over. */
@@ -119,7 +156,7 @@ static enum cl_status look_at_memory(struct firmware_map *map, struct memory_wor
     return CL_OK;
 }
 
-static void gather_entropy(const struct firmware_map *map)
+static void gather_entropy(const struct firmware_map *map, uint64_t random[4])
 {
     static EFI_GUID rng_guid = EFI_RNG_PROTOCOL_GUID;
     EFI_RNG_PROTOCOL *rng;
@@ -134,7 +171,7 @@ static void gather_entropy(const struct firmware_map *map)
     if (firmware->RuntimeServices->GetTime(&now, NULL) == EFI_SUCCESS)
         entropy_stir(&pool, &now, sizeof now);
     entropy_stir(&pool, map->bytes, map->size_bytes);
-    entropy_end(&pool, info.entropy);
+    entropy_end(&pool, (uint8_t *)random);
     memset(bytes, 0, sizeof bytes);
 }
 
@@ -146,25 +183,31 @@ static enum cl_status boot(void)
     struct elf_kernel kernel;
     struct firmware_map map;
     struct memory_work *work;
-    uint64_t page_tables;
+    uint64_t trampoline, random[4];
 
     info.magic = BOOT_INFO_MAGIC;
     info.version = BOOT_INFO_VERSION;
     info.size_bytes = sizeof info;
+    info.info.version = INFO_PAGE_VERSION;
+    cpu_describe(&info.info);
     cpu_read_facts(&cpu);
     TRY(cpu_check(&cpu));
     TRY(load_image(&image));
     TRY(load_kernel(&image, &kernel));
+    TRY(load_init(&image));
     TRY(read_command_line(&image));
-    TRY(pages_allocate(EFI_MEMORY_CLOISON_LOADER, 4096, 0, TRAMPOLINE_LIMIT, "starting CPUs", &info.trampoline));
+    TRY(pages_allocate(EFI_MEMORY_CLOISON_LOADER, 4096, 0, TRAMPOLINE_LIMIT, "starting CPUs", &trampoline));
     TRY(look_at_memory(&map, &work));
     platform_read(&info, info.memory, info.memory_count);
-    TRY(build_page_tables(&kernel, &cpu, &page_tables));
-    gather_entropy(&map);
+    TRY(time_measure_tsc((uint16_t)info.pm_timer_port, &info.info.tsc_hz));
+    gather_entropy(&map, random);
+    info.canary = random[1] & ~UINT64_C(0xff); /* a zero byte stops string overruns */
+    TRY(choose_pool(random[0]));
+    TRY(build_page_tables(&kernel, &cpu));
     say("Cloison loader: %s, %lu MiB of memory, %u CPU%s, starting the kernel\n", cpu.vmx ? "VT-x" : "AMD-V",
         (unsigned long)(memory_total(info.memory, info.memory_count, BOOT_MEMORY_USABLE) >> 20), info.cpu_count,
         info.cpu_count == 1 ? "" : "s");
-    return handover(&map, work, &info, page_tables, kernel.entry);
+    return handover(&map, work, &info, trampoline, kernel.entry);
 }
 
 EFI_STATUS efi_main(EFI_HANDLE self, EFI_SYSTEM_TABLE *system);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define PAGE_BYTES UINT64_C(4096)
+#define REGISTERS_MAX UINT64_C(0x1000000)
 #define ADDRESS_END (UINT64_C(1) << 52) /* no x86-64 CPU has more physical address bits */
 
 /* EFI_MEMORY_DESCRIPTOR (UEFI 2.10 §7.2.3); the firmware's may be longer. */
@@ -228,17 +229,29 @@ enum cl_status memory_normalise(const void *map, size_t map_bytes, size_t stride
     return CL_OK;
 }
 
-uint64_t memory_highest_ram(const struct boot_memory *ranges, uint32_t count)
+static uint64_t highest(const struct boot_memory *ranges, uint32_t count, uint64_t registers_max)
 {
-    uint64_t highest = 0;
+    uint64_t found = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t end = ranges[i].base + ranges[i].size_bytes;
+        uint64_t size = ranges[i].size_bytes, end = ranges[i].base + size;
+        bool wanted =
+            ranges[i].type == BOOT_MEMORY_MMIO ? size <= registers_max : ranges[i].type != BOOT_MEMORY_RESERVED;
 
-        if (ranges[i].type != BOOT_MEMORY_RESERVED && ranges[i].type != BOOT_MEMORY_MMIO && end > highest)
-            highest = end;
+        if (wanted && end > found)
+            found = end;
     }
-    return highest;
+    return found;
+}
+
+uint64_t memory_highest_ram(const struct boot_memory *ranges, uint32_t count)
+{
+    return highest(ranges, count, 0);
+}
+
+uint64_t memory_highest_mapped(const struct boot_memory *ranges, uint32_t count)
+{
+    return highest(ranges, count, REGISTERS_MAX);
 }
 
 uint64_t memory_total(const struct boot_memory *ranges, uint32_t count, enum boot_memory_type type)

@@ -38,6 +38,9 @@ CL_MUST_CHECK enum cl_status memory_normalise(const void *map, size_t map_bytes,
 /* End of the highest range that is memory: reserved and memory-mapped I/O ranges are announced at absurd addresses. */
 uint64_t memory_highest_ram(const struct boot_memory *ranges, uint32_t count);
 
+/* The same, and of the ranges of firmware registers (up to 16 MiB each: flash, for its variables). */
+uint64_t memory_highest_mapped(const struct boot_memory *ranges, uint32_t count);
+
 /* Bytes of all ranges of one type. */
 uint64_t memory_total(const struct boot_memory *ranges, uint32_t count, enum boot_memory_type type);
 

@@ -2,8 +2,6 @@
 /* pages.c: memory from the firmware, remembered so that a refusal can give it back. */
 #include "boot/firmware.h"
 
-#include <string.h>
-
 #define PAGE_BYTES UINT64_C(4096)
 #define ALLOCATIONS_MAX 16
 
@@ -53,7 +51,6 @@ enum cl_status pages_allocate(uint32_t type, uint64_t bytes, uint64_t align_byte
     allocations[allocation_count++] = (struct allocation){ .address = aligned, .pages = pages };
     if (aligned == 0) /* page 0 stays taken, so the next call gets another one; NULL is nobody's address */
         return pages_allocate(type, bytes, align_bytes, limit, what, address);
-    memset((void *)aligned, 0, pages * PAGE_BYTES);
     *address = aligned;
     return CL_OK;
 }

@@ -8,6 +8,7 @@
 #define PAGE_1GIB UINT64_C(0x40000000)
 #define PRESENT_WRITABLE UINT64_C(3)
 #define LARGE (UINT64_C(1) << 7)
+#define NO_EXECUTE (UINT64_C(1) << 63)
 #define ADDRESS_MASK UINT64_C(0x000FFFFFFFFFF000)
 #define IDENTITY_LIMIT (UINT64_C(1) << 47)
 
@@ -28,6 +29,7 @@ uint64_t paging_pages_needed(const struct paging_plan *plan)
 
     if (!plan->pages_1gib)
         pages += gib;
+    pages += 2; /* the pool: a pointer table, a directory */
     /* the kernel: at most one pointer table, and directories and tables for a range that straddles their borders */
     return pages + 1 + count_units(plan->kernel_bytes, PAGE_1GIB) + 1 + count_units(plan->kernel_bytes, PAGE_2MIB) + 1;
 }
@@ -82,6 +84,16 @@ static bool map_kernel(uint64_t *pml4, const struct paging_plan *plan, struct po
     return true;
 }
 
+static bool map_pool(uint64_t *pml4, const struct paging_plan *plan, struct pool *pool)
+{
+    uint64_t *pointers = table_below(pml4, plan->pool_virtual >> 39 & 511, pool);
+    uint64_t *directory = pointers == NULL ? NULL : table_below(pointers, plan->pool_virtual >> 30 & 511, pool);
+
+    for (uint64_t offset = 0; directory != NULL && offset < plan->pool_bytes; offset += PAGE_2MIB)
+        directory[offset / PAGE_2MIB] = (plan->pool_physical + offset) | LARGE | PRESENT_WRITABLE | NO_EXECUTE;
+    return directory != NULL;
+}
+
 enum cl_status paging_build(const struct paging_plan *plan, uint64_t *pool_pages_at, uint64_t pool_pages)
 {
     struct pool pool = { .next = pool_pages_at, .left = pool_pages };
@@ -94,7 +106,7 @@ enum cl_status paging_build(const struct paging_plan *plan, uint64_t *pool_pages
     uint64_t *pml4 = pool.next;
     pool.next += ENTRIES;
     pool.left--;
-    if (!map_identity(pml4, plan, &pool) || !map_kernel(pml4, plan, &pool))
+    if (!map_identity(pml4, plan, &pool) || !map_kernel(pml4, plan, &pool) || !map_pool(pml4, plan, &pool))
         return refuse(CL_NO_MEMORY, "The loader's page tables do not fit the memory set aside for them.");
     return CL_OK;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* paging.h: the loader's own page tables, on which the kernel takes its first steps.
+/* paging.h: the loader's own page tables, on which the kernel takes its first steps, and the firmware its last.
  *
- * Physical memory one to one and the kernel at its linked addresses, all writable and executable: the kernel replaces
- * them by tables with rights as soon as it has a pool.
+ * Physical memory one to one and the kernel at its linked addresses, writable and executable, and the kernel's pool at
+ * its place: enough for the kernel to build tables with rights in its pool.
  */
 #ifndef CL_BOOT_PAGING_H
 #define CL_BOOT_PAGING_H
@@ -18,6 +18,9 @@ struct paging_plan {
     uint64_t kernel_virtual;  /* page-aligned, in the top 2 GiB */
     uint64_t kernel_physical; /* page-aligned */
     uint64_t kernel_bytes;
+    uint64_t pool_virtual; /* a multiple of 1 GiB; the next two of 2 MiB, at most 1 GiB */
+    uint64_t pool_physical;
+    uint64_t pool_bytes;
 };
 
 /* How many 4 KiB pages paging_build() takes. */

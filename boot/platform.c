@@ -8,6 +8,7 @@
 #include "boot/clock.h"
 #include "boot/cpu.h"
 #include "boot/mp_services.h"
+#include "boot/ports.h"
 
 #define LAPIC_DEFAULT UINT64_C(0xFEE00000)
 #define IOAPIC_DEFAULT UINT64_C(0xFEC00000)
@@ -34,30 +35,17 @@ static uint64_t configuration_table(const EFI_GUID *guid)
     return 0;
 }
 
-static void write_port(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static uint8_t read_port(uint16_t port)
-{
-    uint8_t value;
-
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
 /* A UART has a scratch register that keeps what is written; an empty port reads as ones. */
 static uint32_t find_serial_port(void)
 {
-    uint8_t saved = read_port(COM1_PORT + UART_SCRATCH);
+    uint8_t saved = port_read8(COM1_PORT + UART_SCRATCH);
     int kept = 1;
 
     for (unsigned pattern = 0x5A; pattern <= 0xA5; pattern += 0xA5 - 0x5A) {
-        write_port(COM1_PORT + UART_SCRATCH, (uint8_t)pattern);
-        kept = kept && read_port(COM1_PORT + UART_SCRATCH) == pattern;
+        port_write8(COM1_PORT + UART_SCRATCH, (uint8_t)pattern);
+        kept = kept && port_read8(COM1_PORT + UART_SCRATCH) == pattern;
     }
-    write_port(COM1_PORT + UART_SCRATCH, saved);
+    port_write8(COM1_PORT + UART_SCRATCH, saved);
     return kept ? COM1_PORT : 0;
 }
 
@@ -73,6 +61,8 @@ static void read_framebuffer(struct boot_framebuffer *framebuffer)
     if (mode->PixelFormat != PixelBlueGreenRedReserved8BitPerColor &&
         mode->PixelFormat != PixelRedGreenBlueReserved8BitPerColor)
         return; /* bit masks or no linear memory: the serial port has to do */
+    if (gop->Mode->FrameBufferBase % 4096 != 0)
+        return; /* it shares its pages with something else */
     if (mode->PixelsPerScanLine < mode->HorizontalResolution || mode->PixelsPerScanLine > 0x10000 ||
         (uint64_t)mode->PixelsPerScanLine * 4 * mode->VerticalResolution > gop->Mode->FrameBufferSize)
         return;
@@ -123,29 +113,26 @@ static void read_cpus_from_mp_services(struct boot_info *info)
         }
         info->cpus[info->cpu_count++] = (struct boot_cpu){
             .apic_id = (uint32_t)cpu.ProcessorId,
-            .bootstrap = (cpu.StatusFlag & PROCESSOR_AS_BSP_BIT) != 0,
         };
     }
 }
 
-/* Exactly one CPU is the bootstrap CPU: the one that runs this. */
+/* The CPU that runs this becomes the first one of the list. */
 static void settle_bootstrap_cpu(struct boot_info *info, uint32_t apic_id)
 {
-    int found = 0;
+    uint32_t here = 0;
 
-    for (uint32_t i = 0; i < info->cpu_count; i++) {
-        info->cpus[i].bootstrap = info->cpus[i].apic_id == apic_id;
-        found = found || info->cpus[i].bootstrap;
-    }
-    if (found)
-        return;
-    if (info->cpu_count == BOOT_CPUS_MAX)
-        info->cpu_count--;
-    info->cpus[info->cpu_count++] = (struct boot_cpu){ .apic_id = apic_id, .bootstrap = 1 };
+    while (here < info->cpu_count && info->cpus[here].apic_id != apic_id)
+        here++;
+    if (here == BOOT_CPUS_MAX)
+        here--;
+    else if (here == info->cpu_count)
+        info->cpu_count++;
+    info->cpus[here] = info->cpus[0];
+    info->cpus[0] = (struct boot_cpu){ .apic_id = apic_id };
 }
 
-static enum cl_status read_acpi(struct boot_info *info, const struct boot_memory *ranges, uint32_t count,
-                                uint32_t apic_id)
+static enum cl_status read_acpi(struct boot_info *info, const struct boot_memory *ranges, uint32_t count)
 {
     static struct acpi_window windows[BOOT_MEMORY_MAX + 1];
     struct acpi_notes notes;
@@ -160,11 +147,11 @@ static enum cl_status read_acpi(struct boot_info *info, const struct boot_memory
     }
     windows[used++] = (struct acpi_window){ BIOS_AREA, BIOS_AREA_BYTES, (uint8_t *)BIOS_AREA };
 
-    enum cl_status status = acpi_read(windows, used, info->rsdp, apic_id, info, &notes);
+    enum cl_status status = acpi_read(windows, used, info->rsdp, info, &notes);
     for (uint32_t i = 0; i < notes.damaged_count; i++)
         say("Cloison loader: ACPI table %s is damaged and not used\n", notes.damaged[i]);
     if (notes.left_out != 0)
-        say("Cloison loader: %u CPUs, IOAPICs, overrides or IOMMUs are more than Cloison can use\n", notes.left_out);
+        say("Cloison loader: %u CPUs, IOAPICs or IOMMUs are more than Cloison can use\n", notes.left_out);
     if (status != CL_OK)
         info->rsdp = 0;
     return status;
@@ -172,8 +159,8 @@ static enum cl_status read_acpi(struct boot_info *info, const struct boot_memory
 
 void platform_read(struct boot_info *info, const struct boot_memory *ranges, uint32_t count)
 {
-    uint32_t apic_id = cpu_apic_id();
-
+    for (uint32_t i = 0; i < BOOT_ISA_IRQS; i++)
+        info->isa[i].gsi = i; /* edge-triggered, active high */
     info->lapic_base = LAPIC_DEFAULT;
     info->has_8259 = 1;
     info->efi_system_table = (uint64_t)(uintptr_t)firmware;
@@ -181,13 +168,13 @@ void platform_read(struct boot_info *info, const struct boot_memory *ranges, uin
     info->serial_port = find_serial_port();
     read_framebuffer(&info->framebuffer);
     const char *why = "The firmware's ACPI tables name no CPUs.";
-    if (read_acpi(info, ranges, count, apic_id) != CL_OK)
+    if (read_acpi(info, ranges, count) != CL_OK)
         why = refusal();
     if (info->cpu_count == 0) {
         say("Cloison loader: %s CPUs come from EFI MP Services, the rest from the PC's defaults.\n", why);
         read_cpus_from_mp_services(info);
     }
-    settle_bootstrap_cpu(info, apic_id);
+    settle_bootstrap_cpu(info, cpu_apic_id());
     if (info->ioapic_count == 0)
         info->ioapics[info->ioapic_count++] = (struct boot_ioapic){ .base = IOAPIC_DEFAULT };
 }

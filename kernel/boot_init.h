@@ -7,8 +7,7 @@
 
 struct account;
 
-/* Build init's domain from the member init.elf and start its thread. The loader's one-to-one map is still there: the
- * only time that the kernel reads the image. Panics with a sentence when the member is missing or no ELF64 program. */
+/* Build init's domain out of the segments in `boot` and start its thread. Panics with a sentence when that fails. */
 void boot_init(const struct boot_info *boot, struct account *root);
 
 #endif

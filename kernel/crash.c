@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 
+#include "kernel/apic_table.h"
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
@@ -19,16 +20,15 @@
 
 static uint32_t stopping; /* [a] */
 
-extern const char kernel_start[], kernel_text_end[];
+extern const char kernel_start[], kernel_text_end[], symbol_names[];
+/* Made at build time (tools/symbols), sorted; the first one begins with the image, the last one is beyond it. */
+extern const struct {
+    uint32_t offset, name; /* of the function in the image, of its name in symbol_names */
+} symbol_table[];
 
 bool crash_is_stopping(void)
 {
     return __atomic_load_n(&stopping, __ATOMIC_ACQUIRE) != 0;
-}
-
-void crash_begin_stop(void)
-{
-    __atomic_store_n(&stopping, 1, __ATOMIC_SEQ_CST);
 }
 
 void crash_park(void)
@@ -37,35 +37,41 @@ void crash_park(void)
         __asm__ volatile("cli; hlt");
 }
 
+static bool is_text(uint64_t address)
+{
+    return address >= (uint64_t)kernel_start && address <= (uint64_t)kernel_text_end;
+}
+
+/* There is room for a frame at `address`. */
 static bool is_stack(uint64_t address)
 {
     return address >= LAYOUT_STACKS && address < LAYOUT_STACKS + (uint64_t)MAX_CPUS * STACKS_PER_CPU * STACK_STRIDE &&
-           address % 8 == 0;
+           address % 8 == 0 && address % STACK_STRIDE <= STACK_STRIDE - 16;
 }
 
 /* A return address may be the first of the next function, when the call was the last instruction: the name is that of
  * the call itself. */
 static void print_return(uint64_t address)
 {
-    uint64_t offset;
-    const char *name = symbol_name(address - 1, &offset);
+    uint64_t offset = address - (uint64_t)kernel_start;
+    uint32_t i = 0;
 
-    log_line("  %016lx %s+0x%lx", address, name, offset + 1);
+    while (symbol_table[i + 1].offset < offset)
+        i++;
+    log_line("  %016lx %s+0x%lx", address, symbol_names + symbol_table[i].name, offset - symbol_table[i].offset);
 }
 
 /* Frame pointers lead from frame to frame as long as they stay on kernel stacks and go up. */
-static void backtrace(uint64_t rip, uint64_t rbp)
+static void backtrace(uint64_t rbp)
 {
-    log_line("backtrace:");
-    if (rip >= (uint64_t)kernel_start && rip < (uint64_t)kernel_text_end)
-        print_return(rip + 1);
-    for (unsigned i = 0; i < BACKTRACE_MAX && is_stack(rbp) && (rbp & (STACK_STRIDE - 1)) <= STACK_STRIDE - 16; i++) {
+    uint64_t last = 0;
+
+    for (unsigned i = 0; i < BACKTRACE_MAX && is_stack(rbp) && rbp > last; i++) {
         const uint64_t *frame = (const uint64_t *)rbp;
-        if (frame[1] == 0)
+        if (!is_text(frame[1]))
             break;
         print_return(frame[1]);
-        if (frame[0] <= rbp)
-            break;
+        last = rbp;
         rbp = frame[0];
     }
 }
@@ -79,37 +85,40 @@ static void print_registers(const struct registers *r)
     log_line("rip %016lx rflags %016lx cs %lx ss %lx error %lx", r->rip, r->rflags, r->cs, r->ss, r->error);
 }
 
-static void stop_others(void)
+void crash_stop_others(void)
 {
-    uint32_t before = __atomic_exchange_n(&stopping, 1, __ATOMIC_SEQ_CST);
-
-    if (before != 0)
+    if (__atomic_exchange_n(&stopping, 1, __ATOMIC_SEQ_CST) != 0)
         crash_park();
     log_panic_mode();
     for (uint32_t i = 0; i < cpu_count; i++) {
         if (cpus[i].online && &cpus[i] != this_cpu())
-            lapic_nmi(cpus[i].apic_id);
+            lapic_ipi(cpus[i].apic_id, ICR_DELIVERY(VLAPIC_NMI));
     }
 }
 
-static void print_place(void)
+/* The end of every report; `registers` NULL: they say nothing. */
+static __attribute__((noreturn)) void finish(const struct registers *registers, uint64_t rbp)
 {
-    const struct cpu *cpu = this_cpu();
-    const struct thread *thread = cpu->current;
-
-    log_line("cpu %u, domain %s", cpu->index, thread != NULL ? thread->domain->name : "(none: idle)");
-    log_line("cr2 %016lx cr3 %016lx cr4 %016lx", x86_read_cr2(), x86_read_cr3(), x86_read_cr4());
+    if (cpu_count > 0) {
+        const struct thread *thread = this_cpu()->current;
+        log_line("cpu %u, domain %s", cpu_index(), thread != NULL ? thread->domain->name : "(none: idle)");
+        log_line("cr2 %016lx cr3 %016lx cr4 %016lx", x86_read_cr2(), x86_read_cr3(), x86_read_cr4());
+    }
+    if (registers != NULL)
+        print_registers(registers);
+    log_line("backtrace:");
+    if (registers != NULL && is_text(registers->rip))
+        print_return(registers->rip + 1);
+    backtrace(rbp);
+    log_line("halted: please report the lines above");
+    crash_park();
 }
 
 void crash_kernel(const struct registers *registers, const char *what)
 {
-    stop_others();
+    crash_stop_others();
     log_line("panic: %s in the kernel at %016lx", what, registers->rip);
-    print_place();
-    print_registers(registers);
-    backtrace(registers->rip, registers->rbp);
-    log_line("halted: please report the lines above");
-    crash_park();
+    finish(registers, registers->rbp);
 }
 
 void panic(const char *format, ...)
@@ -120,13 +129,9 @@ void panic(const char *format, ...)
     va_start(arguments, format);
     print_format(text, sizeof(text), format, arguments);
     va_end(arguments);
-    stop_others();
+    crash_stop_others();
     log_line("panic: %s", text);
-    if (cpu_count > 0)
-        print_place();
-    backtrace(0, (uint64_t)__builtin_frame_address(0));
-    log_line("halted: please report the lines above");
-    crash_park();
+    finish(NULL, (uint64_t)__builtin_frame_address(0));
 }
 
 void crash_report_user(const struct thread *thread, uint64_t address)

@@ -14,12 +14,10 @@ void crash_kernel(const struct registers *registers, const char *what) __attribu
 /* A thread faulted: domain, registers, address; into the log. */
 void crash_report_user(const struct thread *thread, uint64_t address);
 
-/* An NMI while a crash is under way: this CPU stays here. */
+/* This CPU goes on alone, every other one parks: they take an NMI. Whoever comes second parks as well. From here on
+ * the log's lines go to the serial port, whoever owns it. */
+void crash_stop_others(void);
 bool crash_is_stopping(void);
-void crash_begin_stop(void);
 void crash_park(void) __attribute__((noreturn));
-
-/* "function+offset" of a kernel address, or "?". */
-const char *symbol_name(uint64_t address, uint64_t *offset);
 
 #endif

@@ -16,8 +16,8 @@
 %define REGISTERS_VECTOR  120           ; offsets in struct registers, asserted in cpu.c
 %define REGISTERS_CS      144
 
-        extern syscall_handler, interrupt_from_user, interrupt_from_kernel, exception_on_ist
-        global syscall_entry, resume_by_sysret, resume_by_iret, interrupt_stubs
+        extern cpu_main, syscall_handler, interrupt_from_user, interrupt_from_kernel, exception_on_ist
+        global kernel_enter, syscall_entry, resume_by_sysret, resume_by_iret, interrupt_stubs
 
 %macro push_all 1-*
 %rep %0
@@ -36,6 +36,14 @@
 %macro push_registers 0
         push_all rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
 %endmacro
+
+; void kernel_enter(struct cpu *, uint64_t root): from the loader's stack and tables to this CPU's stack and our own.
+kernel_enter:
+        mov     cr3, rsi
+        mov     rsp, [rdi + CPU_KERNEL_STACK]
+        xor     ebp, ebp
+        call    cpu_main
+        ud2
 
 ; SYSCALL: RCX = return address, R11 = RFLAGS, interrupts off by SFMASK, RSP still the caller's.
 syscall_entry:

@@ -33,7 +33,7 @@ static void enter(uint64_t address, struct hpa frame, uint64_t size_bytes, unsig
     }
 }
 
-void hostmap_build(const struct boot_info *boot, uint64_t pool_base, struct hpa pool, uint64_t pool_bytes)
+void hostmap_build(const struct boot_info *boot)
 {
     struct hpa image = hpa(boot->kernel_base);
     uint64_t text = (uint64_t)(kernel_text_end - kernel_start);
@@ -46,7 +46,8 @@ void hostmap_build(const struct boot_info *boot, uint64_t pool_base, struct hpa 
     enter((uint64_t)kernel_text_end, hpa_add(image, text), rodata, PT_READ | PT_GLOBAL, PT_WRITE_BACK);
     enter((uint64_t)kernel_rodata_end, hpa_add(image, text + rodata), data, PT_READ | PT_WRITE | PT_GLOBAL,
           PT_WRITE_BACK);
-    enter(pool_base, pool, pool_bytes, PT_READ | PT_WRITE | PT_GLOBAL, PT_WRITE_BACK);
+    enter(boot->pool_virtual, hpa(boot->pool_base), boot->pool_size_bytes, PT_READ | PT_WRITE | PT_GLOBAL,
+          PT_WRITE_BACK);
 }
 
 struct hpa hostmap_root(void)
@@ -65,14 +66,12 @@ void hostmap_share(uint64_t *root)
         root[i] = kernel_map.root[i];
 }
 
-void *hostmap_device(struct hpa base, uint64_t size_bytes, enum pt_type type)
+void *hostmap_device(struct hpa base)
 {
-    uint64_t offset = base.value & (PAGE_SIZE - 1);
-    uint64_t bytes = align_up(offset + size_bytes, PAGE_SIZE);
-    uint64_t address = next_device;
+    uint64_t offset = base.value % PAGE_SIZE, address = next_device;
 
-    enter(address, hpa(base.value - offset), bytes, PT_READ | PT_WRITE | PT_GLOBAL, type);
-    next_device += align_up(bytes, LARGE_SIZE) + LARGE_SIZE;
+    enter(address, hpa(base.value - offset), PAGE_SIZE, PT_READ | PT_WRITE | PT_GLOBAL, PT_UNCACHEABLE);
+    next_device += 2 * PAGE_SIZE;
     return (void *)(address + offset);
 }
 
@@ -123,17 +122,4 @@ void window_zero(struct hpa frame)
     x86_zero_quads(page, PAGE_SIZE / sizeof(uint64_t));
     WRITE_ONCE(*cpu->window, 0);
     x86_invlpg(page);
-}
-
-struct hpa hostmap_trampoline(struct hpa page)
-{
-    struct pt tables;
-    enum cl_status status = pt_create(&tables, &pt_format_host, NULL);
-    struct pt_leaf leaf = { .frame = page, .page_shift = PAGE_SHIFT, .rights = PT_READ | PT_WRITE | PT_EXECUTE };
-
-    ASSERT(status == CL_OK);
-    status = pt_set(&tables, page.value, leaf);
-    ASSERT(status == CL_OK);
-    hostmap_share(tables.root);
-    return pt_root(&tables);
 }

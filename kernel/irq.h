@@ -16,7 +16,7 @@ struct irq {
     uint64_t bit;                /* [o] */
 };
 
-/* Map the IOAPICs, mask every pin and the 8259 pair. Boot. */
+/* Map the IOAPICs, whose pins the loader has masked. Boot. */
 void irq_probe(const struct boot_info *boot);
 
 /* Bind the global system interrupt `gsi` (or ISA interrupt, by the firmware's overrides) to a bit. Structure lock.

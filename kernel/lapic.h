@@ -3,6 +3,7 @@
 #ifndef CL_KERNEL_LAPIC_H
 #define CL_KERNEL_LAPIC_H
 
+#include "abi/boot_info.h"
 #include "kernel/types.h"
 
 /* Host vectors. Devices get the rest from VECTOR_DEVICE_FIRST. */
@@ -12,24 +13,16 @@
 #define VECTOR_KICK 0xe1
 #define VECTOR_SPURIOUS 0xff
 
-/* Map the registers and choose x2APIC where the CPU has it. Boot CPU, once. */
-void lapic_probe(uint64_t base);
+/* Map the registers, or choose x2APIC where the CPU has it. Boot CPU, once. */
+void lapic_probe(const struct boot_info *boot);
 /* Enable this CPU's, everything masked, firmware's timer stopped. */
 void lapic_enable(void);
-/* Ticks of the timer per TSC tick; needs tsc_hz. Boot CPU. */
-void lapic_calibrate(void);
 
-uint32_t lapic_id(void);
 void lapic_eoi(void);
-void lapic_ipi(uint32_t apic_id, uint8_t vector);
-void lapic_nmi(uint32_t apic_id);
-void lapic_init_ipi(uint32_t apic_id);
-void lapic_startup_ipi(uint32_t apic_id, uint8_t page);
+/* Send the low half of an interrupt command, asserted: a vector, or ICR_DELIVERY(). */
+void lapic_ipi(uint32_t apic_id, uint32_t command);
 
 /* Interrupt at `deadline_tsc` (now, if it has passed); ~0 stops the timer. */
 void lapic_timer(uint64_t deadline_tsc);
-
-bool lapic_has_x2apic(void);
-bool lapic_has_tsc_deadline(void);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c: the story of the boot, from the loader's hand-over to init's first instruction. */
+#include <assert.h>
+
 #include "abi/boot_info.h"
 #include "kernel/account_object.h"
 #include "kernel/assert.h"
@@ -20,143 +22,56 @@
 #include "kernel/x86.h"
 #include "kernel/xstate.h"
 
-#define POOL_SHARE 24 /* one part in so many of all RAM */
-#define POOL_MIN (UINT64_C(12) << 20)
-#define POOL_MAX (UINT64_C(256) << 20)
 #define MIB (UINT64_C(1) << 20)
-#define FOUR_GIB (UINT64_C(1) << 32)
 #define SLICE_NS 3000000
 #define RESERVE_BYTES (UINT64_C(1) << 20) /* of the pool: not for sale, for what the kernel itself still needs */
 
 void kernel_main(const struct boot_info *boot) __attribute__((noreturn));
-void kernel_switch_stack(uint64_t stack_top, void (*function)(void)) __attribute__((noreturn));
 extern uint64_t __stack_chk_guard;
-extern const char kernel_start[];
+
+static_assert(MAX_CPUS == BOOT_CPUS_MAX && MAX_CPUS == INFO_CPUS_MAX, "the loader knows how many CPUs there can be");
 
 const struct virt_ops *virt;
-
+struct info_page *info_page;
 static struct boot_info boot_copy;
-static struct hpa pool_place;        /* physical */
-static uint64_t loader_entries[256]; /* the loader's one-to-one map, lent to our tables until init is built */
 
-/* Early tables that map the pool for the loader's root: the pool's own do not exist before it is mapped. */
-static uint64_t early_tables[2][512] __attribute__((aligned(4096)));
-
-static struct hpa kernel_physical(const void *pointer)
+static void add_frames(enum boot_memory_type type)
 {
-    return hpa(boot_copy.kernel_base + (uint64_t)((const char *)pointer - kernel_start));
-}
-
-static uint64_t usable_bytes(void)
-{
-    uint64_t total = 0;
-
     for (uint32_t i = 0; i < boot_copy.memory_count; i++) {
-        if (boot_copy.memory[i].type == BOOT_MEMORY_USABLE)
-            total += boot_copy.memory[i].size_bytes;
+        if (boot_copy.memory[i].type == type)
+            frames_add(hpa(boot_copy.memory[i].base), boot_copy.memory[i].size_bytes);
     }
-    return total;
-}
-
-/* The end of the largest free range below 4 GiB becomes the pool. */
-static struct hpa take_pool(uint64_t *size)
-{
-    struct boot_memory *best = NULL;
-    uint64_t want = align_up(usable_bytes() / POOL_SHARE, LARGE_SIZE);
-
-    for (uint32_t i = 0; i < boot_copy.memory_count; i++) {
-        struct boot_memory *range = &boot_copy.memory[i];
-        bool low = range->base + range->size_bytes <= FOUR_GIB;
-        if (range->type == BOOT_MEMORY_USABLE && low && (best == NULL || range->size_bytes > best->size_bytes))
-            best = range;
-    }
-    want = want < POOL_MIN ? POOL_MIN : want > POOL_MAX ? POOL_MAX : want;
-    if (best == NULL || best->size_bytes < 2 * want)
-        panic("no free range of %lu MiB below 4 GiB: Cloison needs at least 128 MiB of RAM", 2 * want / MIB);
-    uint64_t base = align_down(best->base + best->size_bytes - want, LARGE_SIZE);
-    best->size_bytes = base - best->base;
-    *size = want;
-    return hpa(base);
-}
-
-/* 2 MiB entries in the loader's root: present, writable, large, no execute. */
-static void map_pool_early(uint64_t virtual_base, struct hpa base, uint64_t size)
-{
-    uint64_t *root = (uint64_t *)(x86_read_cr3() & ~UINT64_C(0xfff));
-
-    root[(virtual_base >> 39) & 511] = kernel_physical(early_tables[0]).value | 3;
-    early_tables[0][(virtual_base >> 30) & 511] = kernel_physical(early_tables[1]).value | 3;
-    for (uint64_t offset = 0; offset < size; offset += LARGE_SIZE)
-        early_tables[1][offset >> LARGE_SHIFT] = (base.value + offset) | UINT64_C(0x8000000000000083);
-    x86_write_cr3(x86_read_cr3());
-}
-
-/* A 1 GiB step of the pool's region, from the loader's entropy; and a stack canary that nobody knows. */
-static uint64_t choose_pool_address(void)
-{
-    uint64_t random[2];
-
-    memcpy(random, boot_copy.entropy, sizeof(random));
-    __stack_chk_guard = random[1] & ~UINT64_C(0xff); /* a zero byte stops string overruns */
-    return LAYOUT_POOL + (random[0] % LAYOUT_POOL_STEPS) * HUGE_SIZE;
 }
 
 static void build_memory(void)
 {
-    uint64_t pool_bytes;
-    uint64_t pool_base = choose_pool_address();
-    struct hpa pool = take_pool(&pool_bytes);
-    uint64_t highest = 0;
-    uint64_t *loader_root = (uint64_t *)(x86_read_cr3() & ~UINT64_C(0xfff));
-
-    pool_place = pool;
-    map_pool_early(pool_base, pool, pool_bytes);
-    pool_init((void *)pool_base, pool, pool_bytes);
-    for (uint32_t i = 0; i < boot_copy.memory_count; i++) {
-        const struct boot_memory *range = &boot_copy.memory[i];
-        if (range->type == BOOT_MEMORY_USABLE || range->type == BOOT_MEMORY_LOADER)
-            highest = range->base + range->size_bytes;
-    }
-    frames_init(hpa(highest));
-    for (uint32_t i = 0; i < boot_copy.memory_count; i++) {
-        if (boot_copy.memory[i].type == BOOT_MEMORY_USABLE && boot_copy.memory[i].size_bytes > 0)
-            frames_add(hpa(boot_copy.memory[i].base), boot_copy.memory[i].size_bytes);
-    }
-    hostmap_build(&boot_copy, pool_base, pool, pool_bytes);
-    memcpy(loader_entries, loader_root, sizeof(loader_entries));
-    memcpy(pool_virtual(hostmap_root()), loader_entries, sizeof(loader_entries));
-    hostmap_load();
+    pool_init((void *)boot_copy.pool_virtual, hpa(boot_copy.pool_base), boot_copy.pool_size_bytes);
+    frames_init(hpa(boot_copy.memory_end));
+    add_frames(BOOT_MEMORY_USABLE);
+    hostmap_build(&boot_copy);
+    info_page = pool_take(NULL, PAGE_SIZE);
+    ASSERT(info_page != NULL);
+    *info_page = boot_copy.info;
+    tsc_hz = info_page->tsc_hz;
 }
 
-static void drop_loader(void)
+/* The other CPUs leave the loader's memory for kernel_enter(). */
+static void take_cpus(void)
 {
-    memset(pool_virtual(hostmap_root()), 0, sizeof(loader_entries));
-    hostmap_load();
-}
-
-/* What the loader used is free memory once nobody starts on its trampoline any more. */
-static void free_loader_memory(void)
-{
-    for (uint32_t i = 0; i < boot_copy.memory_count; i++) {
-        if (boot_copy.memory[i].type == BOOT_MEMORY_LOADER)
-            frames_add(hpa(boot_copy.memory[i].base), boot_copy.memory[i].size_bytes);
-    }
-}
-
-static void find_cpus(void)
-{
-    uint32_t wanted = boot_copy.cpu_count < MAX_CPUS ? boot_copy.cpu_count : MAX_CPUS;
-
-    cpu_count = 1;
-    for (uint32_t i = 0; i < wanted; i++) {
-        uint32_t index = boot_copy.cpus[i].bootstrap != 0 ? 0 : cpu_count++;
-        cpus[index].index = index;
-        cpus[index].apic_id = boot_copy.cpus[i].apic_id;
-    }
-    for (uint32_t i = 0; i < cpu_count; i++) {
-        hostmap_cpu(&cpus[i]);
+    for (uint32_t i = 0; i < boot_copy.cpu_count; i++) {
+        cpus[i].index = i;
+        cpus[i].apic_id = boot_copy.cpus[i].apic_id;
         cpus[i].trace = pool_take(NULL, PAGE_SIZE);
         ASSERT(cpus[i].trace != NULL);
+        hostmap_cpu(&cpus[i]);
+    }
+    cpu_count = boot_copy.cpu_count;
+    power_prepare(&boot_copy); /* the kernel half is complete but for devices, which the end does not need */
+    for (uint32_t i = 1; i < cpu_count; i++) {
+        struct boot_start *start = (struct boot_start *)boot_copy.cpus[i].start;
+        start->argument[0] = (uint64_t)&cpus[i];
+        start->argument[1] = hostmap_root().value;
+        __atomic_store_n(&start->entry, (uint64_t)kernel_enter, __ATOMIC_RELEASE);
     }
 }
 
@@ -164,10 +79,7 @@ static void find_cpus(void)
 static void find_virt(void)
 {
     static const struct virt_ops *const backends[] = { &svm_ops, &vmx_ops };
-    uint32_t extended = x86_cpuid(0x80000000, 0).eax;
-    bool pages_1gib = extended >= 0x80000001 && (x86_cpuid(0x80000001, 0).edx & (1u << 26)) != 0;
 
-    pt_limit_shift(&pt_format_host, pages_1gib ? HUGE_SHIFT : LARGE_SHIFT);
     for (unsigned i = 0; i < ARRAY_SIZE(backends); i++) {
         if (backends[i]->probe() == CL_OK) {
             virt = backends[i];
@@ -179,57 +91,70 @@ static void find_virt(void)
     log_line("virtualisation: none that this build can use: no VM will be started");
 }
 
-static void boot_on_own_stack(void)
+/* What the boot CPU does once for all. */
+static void find_devices(void)
 {
-    struct cpu *cpu = &cpus[0];
-
     xstate_probe();
-    cpu->xcr0 = xstate_mask;
-    lapic_probe(boot_copy.lapic_base);
+    info_page->xcr0 = xstate_mask;
+    lapic_probe(&boot_copy);
     irq_probe(&boot_copy);
-    lapic_enable();
-    cpu->apic_id = lapic_id();
-    time_calibrate((uint16_t)boot_copy.pm_timer_port);
-    lapic_calibrate();
-    cpu->timer_programmed = UINT64_MAX;
-    info_build(&boot_copy);
     log_line("CPU: %s, %u found, TSC %lu MHz, %s, %s",
-             info_page->cpu_name[0] != '\0' ? info_page->cpu_name : "(unnamed)", cpu_count, tsc_hz / 1000000,
-             lapic_has_x2apic() ? "x2APIC" : "xAPIC (no x2APIC)",
-             lapic_has_tsc_deadline() ? "TSC deadline timer" : "APIC one-shot timer (no TSC deadline)");
+             info_page->cpu_name[0] != '\0' ? info_page->cpu_name : "(unnamed)", cpu_count + boot_copy.cpus_absent,
+             tsc_hz / 1000000, (info_page->features & INFO_FEATURE_X2APIC) != 0 ? "x2APIC" : "xAPIC (no x2APIC)",
+             (info_page->features & INFO_FEATURE_TSC_DEADLINE) != 0 ? "TSC deadline timer"
+                                                                    : "APIC one-shot timer (no TSC deadline)");
+    pt_limit_shift(&pt_format_host, (info_page->features & INFO_FEATURE_PAGES_1GIB) != 0 ? HUGE_SHIFT : LARGE_SHIFT);
     find_virt();
-    if (virt != NULL && virt->cpu_enable() != CL_OK)
-        panic("the boot CPU cannot be put into its virtualisation mode");
-
     sched_init(cpu_count, time_from_ns(SLICE_NS));
-    sched_cpu_init(0, &cpu->sched, x86_rdtsc());
-    cpu->online = true;
-    uint32_t started = smp_start(&boot_copy);
-    power_prepare(&boot_copy);
+}
 
-    info_page->memory_bytes = frames_total() * PAGE_SIZE + pool_size();
-    info_page->pool_bytes = pool_size();
-    struct account *root = account_create_root(pool_free_bytes() - RESERVE_BYTES, frames_free() * PAGE_SIZE);
-    boot_init(&boot_copy, root);
-    drop_loader();
-    free_loader_memory();
+/* The boot CPU, when all others have come: nobody is in the loader's memory any more. */
+static void start_init(void)
+{
+    while (!__atomic_load_n(&cpus[cpu_count - 1].online, __ATOMIC_ACQUIRE))
+        __builtin_ia32_pause();
+    boot_init(&boot_copy, account_create_root(pool_free_bytes() - RESERVE_BYTES, frames_free() * PAGE_SIZE));
+    add_frames(BOOT_MEMORY_LOADER);
     log_line("memory: %lu MiB, of which %lu MiB at %lx are the kernel's pool; %u of %u CPUs run",
-             info_page->memory_bytes / MIB, pool_size() / MIB, pool_place.value, started, cpu_count);
+             info_page->memory_bytes / MIB, pool_size() / MIB, boot_copy.pool_base, cpu_count,
+             cpu_count + boot_copy.cpus_absent);
+}
+
+/* One after the other, the boot CPU first. */
+void cpu_main(struct cpu *cpu)
+{
+    cpu_setup(cpu);
+    if (cpu->index == 0)
+        find_devices();
+    else
+        while (!__atomic_load_n(&cpus[cpu->index - 1].online, __ATOMIC_ACQUIRE))
+            __builtin_ia32_pause();
+    xstate_enable();
+    cpu->xcr0 = xstate_mask;
+    lapic_enable();
+    cpu->timer_programmed = TIMER_NEVER;
+    if (virt != NULL && virt->cpu_enable() != CL_OK)
+        panic("CPU %u cannot be put into its virtualisation mode", cpu->index);
+    sched_cpu_init(cpu->index, &cpu->sched, x86_rdtsc());
+    __atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
+    if (cpu->index == 0)
+        start_init();
     kernel_exit();
 }
 
+/* From the loader, on its stack and tables. */
 void kernel_main(const struct boot_info *boot)
 {
     if (boot->magic != BOOT_INFO_MAGIC || boot->version != BOOT_INFO_VERSION || boot->size_bytes != sizeof(*boot))
         for (;;) /* no console is known yet: the loader is of another version, which the image's manifest rules out */
             __asm__ volatile("cli; hlt");
+    __stack_chk_guard = boot->canary;
     memcpy(&boot_copy, boot, sizeof(boot_copy));
     log_serial((uint16_t)boot_copy.serial_port);
     log_line("Cloison kernel at %lx, system image of %lu KiB", boot_copy.kernel_base,
              boot_copy.image_size_bytes / 1024);
     build_memory();
-    find_cpus();
     idt_build();
-    cpu_setup(&cpus[0]);
-    kernel_switch_stack(cpus[0].kernel_stack, boot_on_own_stack);
+    take_cpus();
+    kernel_enter(&cpus[0], hostmap_root().value);
 }

@@ -5,7 +5,7 @@
 
 #include "abi/boot_info.h"
 
-/* Build the page table on which the firmware is called: its runtime ranges, one to one, and the kernel half. Boot. */
+/* Add the kernel half, stacks included, to the loader's tables, on which the firmware is called in the end. Boot. */
 void power_prepare(const struct boot_info *boot);
 
 void power_off(void) __attribute__((noreturn));

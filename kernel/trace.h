@@ -7,15 +7,10 @@
 #include "kernel/cpu.h"
 #include "kernel/x86.h"
 
-static inline struct trace_ring *trace_ring(const struct cpu *cpu)
-{
-    return cpu->trace;
-}
-
 /* Interrupts off; a dozen instructions. */
 static inline void trace_event(enum trace_type type, uint32_t a, uint64_t b)
 {
-    struct trace_ring *ring = trace_ring(this_cpu());
+    struct trace_ring *ring = this_cpu()->trace;
 
     ring->record[ring->next % TRACE_RECORDS] = (struct trace_record){ x86_rdtsc(), type, a, b, 0 };
     __atomic_store_n(&ring->next, ring->next + 1, __ATOMIC_RELEASE);

@@ -83,14 +83,6 @@ static inline uint8_t x86_inb(uint16_t port)
     return value;
 }
 
-static inline uint32_t x86_inl(uint16_t port)
-{
-    uint32_t value;
-
-    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
 static inline uint64_t x86_xgetbv(uint32_t index)
 {
     uint32_t low, high;

@@ -202,12 +202,6 @@ uint8_t x86_inb(uint16_t port)
     return 0xff;
 }
 
-uint32_t x86_inl(uint16_t port)
-{
-    (void)port;
-    return UINT32_MAX;
-}
-
 void x86_xsetbv(uint32_t index, uint64_t value)
 {
     ASSERT(index == 0 && (value & 1) != 0);
@@ -220,9 +214,9 @@ uint64_t x86_xgetbv(uint32_t index)
     return xcr0[who_am_i()];
 }
 
-void lapic_ipi(uint32_t apic_id, uint8_t vector)
+void lapic_ipi(uint32_t apic_id, uint32_t command)
 {
-    ASSERT(apic_id < cpu_count && vector == VECTOR_KICK);
+    ASSERT(apic_id < cpu_count && command == VECTOR_KICK);
     __atomic_fetch_add(&ipis[apic_id], 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&ipi_pending[apic_id], 1, __ATOMIC_SEQ_CST);
 }
@@ -252,12 +246,10 @@ void hostmap_share(uint64_t *root)
     memcpy(root + 256, kernel_root + 256, PAGE_SIZE / 2);
 }
 
-/* The only device is the IOAPIC. Its window always shows the version register: 24 pins. */
-void *hostmap_device(struct hpa base, uint64_t size_bytes, enum pt_type type)
+/* The only device is the IOAPIC. */
+void *hostmap_device(struct hpa base)
 {
-    (void)base, (void)type;
-    ASSERT(size_bytes <= sizeof(ioapic_registers));
-    ioapic_registers[4] = 23u << 16;
+    (void)base;
     return ioapic_registers;
 }
 
@@ -376,7 +368,7 @@ static void start_cpu(uint32_t index)
 static void probe_ioapic(void)
 {
     static bool done;
-    static const struct boot_info boot = { .ioapic_count = 1, .ioapics = { { .base = 0xfec00000 } } };
+    static const struct boot_info boot = { .ioapic_count = 1, .ioapics = { { .base = 0xfec00000, .pins = 24 } } };
 
     if (!done)
         irq_probe(&boot);

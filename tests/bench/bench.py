@@ -181,7 +181,7 @@ def run_handover(workshop):
     with boot(workshop.image("linux", workshop.members, LINUX_CONFIG), gdb="wait", extra=extra) as machine:
         stub = gdb.Stub(machine.gdb_socket, lambda: machine.pump(0))
         try:
-            stub.run_to(code.address("kernel_entry"), BOOT_SECONDS)
+            stub.run_to(code.address("kernel_main"), BOOT_SECONDS)
             begin = machine.qmp("query-replay")["icount"]
             machine.monitor(f"logfile {log}")
             machine.monitor("log exec,nochain")

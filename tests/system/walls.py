@@ -177,6 +177,7 @@ class Walls:
         slots = {capability.slot: capability.target for capability in self.kernel.capabilities[self.init]}
         variable = {name: self.snapshot.init.variable(name, read) for name in ("config", "vms", "console", "network")}
         homes = {domain.object.account: domain for domain in self.domains}  # who pays is who uses
+        homes[None] = self.init  # its own writable segments, which the loader filled in
 
         def belongs(slot, name, *spaces):
             memory = self.kernel.objects.get(slots[slot].address_) if slot in slots else None
@@ -391,6 +392,6 @@ class Walls:
         holders = [domain for domain in self.domains if held[domain].get(mapping.memory, 0) & needed == needed]
         if any(held[domain].get(space.owner, 0) & self.constants["RIGHT_MAP"] for domain in holders):
             return True
-        # init's own segments: the kernel made and mapped them at boot, nobody has a capability to them
-        return (space.owner == self.init and mapping.memory.object.account == self.kernel.root_account and
+        # init's own segments: the kernel mapped them at boot, nobody has a capability to them
+        return (space.owner == self.init and mapping.memory.object.account is None and
                 not any(mapping.memory in table for table in held.values()))

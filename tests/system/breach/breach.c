@@ -28,7 +28,7 @@ enum cl_status __wrap_memory_map(struct memory *memory, struct space *space, str
         breached = true;
         leaf.page_shift = PAGE_SHIFT;
         leaf.rights = PT_READ | PT_WRITE | PT_USER;
-        hostmap_device(leaf.frame, PAGE_SIZE, PT_WRITE_BACK);
+        hostmap_device(leaf.frame);
         enum cl_status entered = pt_set(&this_cpu()->domain->space.pt, BREACH_ADDRESS, leaf);
         ASSERT(entered == CL_OK);
     }

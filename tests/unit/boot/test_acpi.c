@@ -101,7 +101,7 @@ static enum cl_status read_machine(struct machine *m)
 
     memset(&m->info, 0, sizeof m->info);
     m->info.lapic_base = 0xFEE00000;
-    return acpi_read(&window, 1, m->rsdp, 1, &m->info, &m->notes);
+    return acpi_read(&window, 1, m->rsdp, &m->info, &m->notes);
 }
 
 static const uint8_t madt[] = {
@@ -165,17 +165,17 @@ static void assert_all_understood(const struct machine *m)
     assert_int_equal(m->notes.damaged_count, 0);
     assert_int_equal(info->cpu_count, 3);
     assert_int_equal(info->cpus[0].apic_id, 0);
-    assert_int_equal(info->cpus[0].bootstrap, 0);
-    assert_int_equal(info->cpus[1].bootstrap, 1);
+    assert_int_equal(info->cpus[1].apic_id, 1);
     assert_int_equal(info->cpus[2].apic_id, 0x1234);
     assert_int_equal(info->ioapic_count, 2);
     assert_int_equal(info->ioapics[0].base, 0xFEC00000);
     assert_int_equal(info->ioapics[0].id, 7);
     assert_int_equal(info->ioapics[1].gsi_base, 24);
-    assert_int_equal(info->override_count, 2);
-    assert_int_equal(info->overrides[0].gsi, 2);
-    assert_int_equal(info->overrides[1].irq, 9);
-    assert_int_equal(info->overrides[1].flags, 0xd);
+    assert_int_equal(info->isa[0].gsi, 2);
+    assert_int_equal(info->isa[0].pin, 0);
+    assert_int_equal(info->isa[9].gsi, 9);
+    assert_int_equal(info->isa[9].pin, BOOT_PIN_LEVEL);
+    assert_int_equal(info->isa[3].gsi, 0); /* what is not overridden stays as it was */
     assert_int_equal(info->lapic_base, 0xFEE10000);
     assert_int_equal(info->has_8259, 1);
     assert_int_equal(info->ecam_base, 0xB0000000);

@@ -62,7 +62,7 @@ static void assert_refused(struct file *f, const char *words)
 {
     struct elf_kernel kernel;
 
-    assert_int_equal(elf_check((const uint8_t *)f, sizeof *f, &kernel), CL_CORRUPT);
+    assert_int_equal(elf_kernel_check((const uint8_t *)f, sizeof *f, &kernel), CL_CORRUPT);
     if (strstr(refusal(), words) == NULL)
         fail_msg("expected \"%s\" in: %s", words, refusal());
     free(f);
@@ -74,14 +74,14 @@ static void a_kernel_is_laid_out_as_linked(void **state)
     struct elf_kernel kernel;
 
     (void)state;
-    assert_int_equal(elf_check((const uint8_t *)f, sizeof *f, &kernel), CL_OK);
+    assert_int_equal(elf_kernel_check((const uint8_t *)f, sizeof *f, &kernel), CL_OK);
     assert_true(kernel.virtual_base == BASE);
     assert_int_equal(kernel.span_bytes, 0x5000);
     assert_true(kernel.entry == BASE + 0x1010);
 
     uint8_t *memory = malloc(kernel.span_bytes);
     memset(memory, 0xff, kernel.span_bytes);
-    elf_load(&kernel, memory);
+    elf_kernel_load(&kernel, memory);
     assert_int_equal(memory[0xfff], 0);
     assert_int_equal(memory[0x1000], 0x90);
     assert_int_equal(memory[0x1fff], 0x90);
@@ -103,7 +103,7 @@ static void every_truncation_is_refused(void **state)
         uint8_t *copy = malloc(size == 0 ? 1 : size);
 
         memcpy(copy, f, size);
-        assert_int_equal(elf_check(copy, size, &kernel), CL_CORRUPT);
+        assert_int_equal(elf_kernel_check(copy, size, &kernel), CL_CORRUPT);
         free(copy);
     }
     free(f);

@@ -146,6 +146,21 @@ static void absurd_lengths_do_not_overflow(void **state)
     assert_int_equal(count, 3);
     assert_range(2, 0xfd00000000, (UINT64_C(1) << 52) - 0xfd00000000, BOOT_MEMORY_RESERVED);
     assert_int_equal(memory_highest_ram(out, count), 0x101000);
+    assert_int_equal(memory_highest_mapped(out, count), 0x101000);
+}
+
+static void the_registers_that_firmware_uses_are_mapped(void **state)
+{
+    const struct descriptor map[] = {
+        { .type = 7, .base = 0x100000, .pages = 1, .attributes = WB },
+        { .type = 11, .base = 0x180000000, .pages = 0x1000, .attributes = RUNTIME }, /* 16 MiB of flash */
+        { .type = 11, .base = 0x200000000, .pages = 0x1001, .attributes = RUNTIME }, /* a window for devices */
+    };
+
+    (void)state;
+    assert_int_equal(normalise(map, 3), CL_OK);
+    assert_int_equal(memory_highest_ram(out, count), 0x101000);
+    assert_int_equal(memory_highest_mapped(out, count), 0x181000000);
 }
 
 static void too_many_ranges_cost_the_smallest_usable_ones(void **state)
@@ -185,7 +200,7 @@ static uint64_t walk(const uint64_t *pml4, uint64_t address)
         uint64_t entry = table[address >> shift & 511];
         uint64_t below = (UINT64_C(1) << shift) - 1;
 
-        if ((entry & 3) != 3 || entry >> 63 != 0)
+        if ((entry & 3) != 3)
             return UINT64_MAX;
         if (shift == 12 || (shift < 39 && (entry & 0x80) != 0))
             return (entry & UINT64_C(0x000FFFFFFFFFF000) & ~below) | (address & below);
@@ -203,6 +218,9 @@ static void page_tables_map_memory_and_kernel(void **state)
             .kernel_virtual = UINT64_C(0xFFFFFFFF80000000),
             .kernel_physical = 0x7d200000,
             .kernel_bytes = 0x3ff000,
+            .pool_virtual = UINT64_C(0xFFFFA12340000000),
+            .pool_physical = 0x70000000,
+            .pool_bytes = 0xc00000,
         };
         uint64_t pages = paging_pages_needed(&plan);
         uint64_t *pool = aligned_alloc(4096, pages * 4096);
@@ -215,6 +233,9 @@ static void page_tables_map_memory_and_kernel(void **state)
         assert_int_equal(walk(pool, plan.kernel_virtual), plan.kernel_physical);
         assert_int_equal(walk(pool, plan.kernel_virtual + 0x3fefff), plan.kernel_physical + 0x3fefff);
         assert_int_equal(walk(pool, plan.kernel_virtual + 0x3ff000), UINT64_MAX);
+        assert_int_equal(walk(pool, plan.pool_virtual), plan.pool_physical);
+        assert_int_equal(walk(pool, plan.pool_virtual + 0xbfffff), plan.pool_physical + 0xbfffff);
+        assert_int_equal(walk(pool, plan.pool_virtual + 0xc00000), UINT64_MAX);
 
         memset(pool, 0, pages * 4096);
         assert_int_equal(paging_build(&plan, pool, 3), CL_NO_MEMORY);
@@ -229,6 +250,8 @@ static void the_pool_is_enough_for_a_kernel_across_every_border(void **state)
         .kernel_virtual = UINT64_C(0xFFFFFFFFBFFFF000), /* the last page below a 1 GiB border */
         .kernel_physical = 0x200000,
         .kernel_bytes = 0x2000,
+        .pool_virtual = UINT64_C(0xFFFFA00000000000),
+        .pool_bytes = UINT64_C(1) << 30,
     };
     uint64_t pages = paging_pages_needed(&plan);
     uint64_t *pool = aligned_alloc(4096, pages * 4096);
@@ -248,6 +271,7 @@ int main(void)
         cmocka_unit_test(where_ranges_overlap_the_stronger_wins),
         cmocka_unit_test(misaligned_ranges_are_rounded_to_the_safe_side),
         cmocka_unit_test(absurd_lengths_do_not_overflow),
+        cmocka_unit_test(the_registers_that_firmware_uses_are_mapped),
         cmocka_unit_test(too_many_ranges_cost_the_smallest_usable_ones),
         cmocka_unit_test(unreadable_maps_are_refused),
         cmocka_unit_test(page_tables_map_memory_and_kernel),

@@ -21,7 +21,6 @@
 #define x86_invlpg hardware_invlpg
 #define x86_outb hardware_outb
 #define x86_inb hardware_inb
-#define x86_inl hardware_inl
 #define x86_xsetbv hardware_xsetbv
 #define x86_xgetbv hardware_xgetbv
 
@@ -41,7 +40,6 @@
 #undef x86_invlpg
 #undef x86_outb
 #undef x86_inb
-#undef x86_inl
 #undef x86_xsetbv
 #undef x86_xgetbv
 
@@ -59,7 +57,6 @@ void x86_write_cr4(uint64_t value);
 void x86_invlpg(const void *address);
 void x86_outb(uint16_t port, uint8_t value);
 uint8_t x86_inb(uint16_t port);
-uint32_t x86_inl(uint16_t port);
 void x86_xsetbv(uint32_t index, uint64_t value);
 uint64_t x86_xgetbv(uint32_t index);
 
