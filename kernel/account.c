@@ -33,40 +33,10 @@ void account_refund(struct account *account, enum account_purse purse, uint64_t 
     ASSERT(before >= bytes);
 }
 
-static enum cl_status account_setup(struct account *account, struct account *parent,
-                                    const struct sched_authority *authority, struct account *payer)
-{
-    struct sched_group *groups = pool_take(payer, sched_group_bytes());
-
-    if (groups == NULL)
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a child account's scheduling groups");
-    sched_account_init(&account->sched, parent != NULL ? &parent->sched : NULL, authority, groups);
-    return CL_OK;
-}
-
-struct account *account_create_root(uint64_t kernel_bytes, uint64_t memory_bytes)
-{
-    struct account *root = object_create(NULL, OBJECT_ACCOUNT, sizeof(*root));
-    struct sched_authority authority = { .affinity = AFFINITY_ALL,
-                                         .class = CLASS_FAIR,
-                                         .weight = WEIGHT_DEFAULT,
-                                         .priority_max = PRIORITY_COUNT - 1,
-                                         .budget_tsc = time_from_ns(9000000), /* a tenth stays for the fair class */
-                                         .period_tsc = time_from_ns(10000000) };
-
-    ASSERT(root != NULL);
-    root->limit[PURSE_KERNEL] = kernel_bytes;
-    root->limit[PURSE_MEMORY] = memory_bytes;
-    enum cl_status status = sched_admit(NULL, &authority);
-    ASSERT(status == CL_OK);
-    status = account_setup(root, NULL, &authority, NULL);
-    ASSERT(status == CL_OK);
-    return root;
-}
-
 enum cl_status account_create(struct account *parent, const struct account_arguments *arguments,
                               struct account **created)
 {
+    const uint64_t bytes[PURSE_COUNT] = { arguments->kernel_bytes, arguments->memory_bytes };
     struct sched_authority authority = { .affinity = arguments->affinity,
                                          .class = arguments->scheduling_class,
                                          .weight = arguments->weight,
@@ -74,62 +44,68 @@ enum cl_status account_create(struct account *parent, const struct account_argum
                                          .budget_tsc = time_from_ns(arguments->budget_ns),
                                          .period_tsc = time_from_ns(arguments->period_ns),
                                          .cap_permille = arguments->cap_permille };
+    struct sched_account *giver = parent != NULL ? &parent->sched : NULL;
+    uint32_t depth = parent != NULL ? parent->depth + 1 : 0;
+    struct sched_group *groups;
     struct account *account;
 
-    if (parent->depth >= ACCOUNT_DEPTH_MAX)
+    if (depth > ACCOUNT_DEPTH_MAX)
         return refuse(CL_LIMIT, "accounts nest %u deep at most", ACCOUNT_DEPTH_MAX);
-    TRY(sched_admit(&parent->sched, &authority));
-    if (account_charge(parent, PURSE_KERNEL, arguments->kernel_bytes) != CL_OK)
-        return refuse(CL_NO_MEMORY, "the parent account has not %lu bytes of kernel memory to give",
-                      arguments->kernel_bytes);
-    if (account_charge(parent, PURSE_MEMORY, arguments->memory_bytes) != CL_OK) {
-        account_refund(parent, PURSE_KERNEL, arguments->kernel_bytes);
-        return refuse(CL_NO_MEMORY, "the parent account has not %lu bytes of memory to give", arguments->memory_bytes);
-    }
-    account = object_create(parent, OBJECT_ACCOUNT, sizeof(*account));
+    TRY(sched_admit(giver, &authority));
+    account = *created = object_create(parent, OBJECT_ACCOUNT);
     if (account == NULL)
-        goto no_memory;
-    account->limit[PURSE_KERNEL] = arguments->kernel_bytes;
-    account->limit[PURSE_MEMORY] = arguments->memory_bytes;
-    account->parent = parent;
-    account->depth = parent->depth + 1;
-    object_reference(&parent->object);
-    if (account_setup(account, parent, &authority, parent) != CL_OK) {
-        /* as a husk it gives everything back through account_free */
-        enum cl_status status = object_destroy(&account->object);
-        ASSERT(status == CL_OK);
         return CL_NO_MEMORY;
+    account->depth = depth;
+    for (unsigned purse = 0; purse < PURSE_COUNT; purse++) {
+        TRY(account_charge(parent, purse, bytes[purse]));
+        account->limit[purse] = bytes[purse];
     }
-    *created = account;
+    groups = pool_take(parent, sched_group_bytes());
+    if (groups == NULL)
+        return CL_NO_MEMORY;
+    sched_account_init(&account->sched, giver, &authority, groups);
     return CL_OK;
-
-no_memory:
-    account_refund(parent, PURSE_KERNEL, arguments->kernel_bytes);
-    account_refund(parent, PURSE_MEMORY, arguments->memory_bytes);
-    return refuse(CL_NO_MEMORY, "the parent account has no kernel memory left for another account");
 }
 
-enum cl_status account_destroy(struct account *account)
+struct account *account_create_root(uint64_t kernel_bytes, uint64_t memory_bytes)
 {
-    if (account->parent == NULL)
+    struct account_arguments all = { .kernel_bytes = kernel_bytes,
+                                     .memory_bytes = memory_bytes,
+                                     .affinity = AFFINITY_ALL,
+                                     .scheduling_class = CLASS_FAIR,
+                                     .weight = WEIGHT_DEFAULT,
+                                     .priority_max = PRIORITY_COUNT - 1,
+                                     .budget_ns = 9000000, /* a tenth stays for the fair class */
+                                     .period_ns = 10000000 };
+    struct account *root;
+    enum cl_status status = account_create(NULL, &all, &root);
+
+    ASSERT(status == CL_OK);
+    return root;
+}
+
+enum cl_status account_destroy(struct object *object)
+{
+    struct account *account = (struct account *)object;
+
+    if (object->account == NULL)
         return refuse(CL_BAD_ARGUMENT, "the root account cannot be destroyed");
     if (account->objects != NULL) {
-        TRY(object_destroy(account->objects));
+        TRY(object_destroy(container_of(account->objects, struct object, link)));
         return CL_IN_PROGRESS;
     }
     /* husks that still have capabilities refer to the account: its purses return to the parent after the last one */
     return CL_OK;
 }
 
-void account_free(struct account *account)
+bool account_free(struct object *object)
 {
-    struct account *parent = account->parent;
+    struct account *account = (struct account *)object, *parent = object->account;
 
-    if (account->sched.group != NULL) {
+    if (account->sched.group != NULL)
         sched_account_retire(&account->sched, &parent->sched);
-        pool_give(parent, account->sched.group);
-    }
-    account_refund(parent, PURSE_KERNEL, account->limit[PURSE_KERNEL]);
-    account_refund(parent, PURSE_MEMORY, account->limit[PURSE_MEMORY]);
-    object_drop(&parent->object);
+    pool_give(parent, account->sched.group);
+    for (unsigned purse = 0; purse < PURSE_COUNT; purse++)
+        account_refund(parent, purse, account->limit[purse]);
+    return true;
 }

@@ -8,14 +8,12 @@
 #include "kernel/sched.h"
 
 struct account {
-    struct object object;
-    uint32_t depth;                     /* [o] below the root */
-    struct account *parent;             /* [o] holds a reference; NULL: root */
-    uint64_t limit[PURSE_COUNT];        /* [o] taken out of the parent's purses */
-    uint64_t used[PURSE_COUNT];         /* [a] */
-    struct object *objects;             /* [s] what it pays for and was not destroyed */
-    uint32_t object_count;              /* [s] */
-    struct account_arguments arguments; /* [o] */
+    struct object object;        /* its own account is the one that it is a part of; NULL: the root */
+    uint32_t depth;              /* [o] below the root */
+    uint64_t limit[PURSE_COUNT]; /* [o] taken out of the parent's purses */
+    uint64_t used[PURSE_COUNT];  /* [a] */
+    struct link *objects;        /* [s] what it pays for and was not destroyed */
+    uint32_t object_count;       /* [s] */
     struct sched_account sched;
 };
 /* [o] set once; [s] structure lock; [a] atomic */
@@ -28,7 +26,7 @@ enum cl_status account_create(struct account *parent, const struct account_argum
                               struct account **created) CL_MUST_CHECK;
 
 /* Destroy one by one all that it has paid for. */
-enum cl_status account_destroy(struct account *account) CL_MUST_CHECK;
-void account_free(struct account *account);
+enum cl_status account_destroy(struct object *object) CL_MUST_CHECK;
+bool account_free(struct object *object);
 
 #endif

@@ -21,7 +21,7 @@ static void must(enum cl_status status, const char *what)
 
 static void give_boot_object(struct domain *init, uint64_t slot, enum object_type type)
 {
-    struct object *object = object_create(NULL, type, sizeof(*object));
+    struct object *object = object_create(NULL, type);
 
     ASSERT(object != NULL);
     cap_insert(init, slot, object, RIGHTS);

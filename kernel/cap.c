@@ -4,11 +4,6 @@
 #include "kernel/domain.h"
 #include "kernel/system.h"
 
-static const char *const type_names[OBJECT_TYPE_COUNT] = {
-    "nothing", "an account", "a domain", "a thread",   "a memory object",       "a notification", "a VM",
-    "a vCPU",  "an IRQ",     "ports",    "the system", "the interrupt sources", "a doorbell",
-};
-
 enum cl_status cap_lookup_any(struct domain *domain, uint64_t slot, unsigned rights, struct object **object,
                               unsigned *rights_found)
 {
@@ -32,8 +27,8 @@ enum cl_status cap_lookup(struct domain *domain, uint64_t slot, enum object_type
 {
     TRY(cap_lookup_any(domain, slot, rights, object, rights_found));
     if ((*object)->type != type)
-        return refuse(CL_BAD_CAPABILITY, "slot %lu is %s, the call needs %s", slot, type_names[(*object)->type],
-                      type_names[type]);
+        return refuse(CL_BAD_CAPABILITY, "slot %lu is %s, the call needs %s", slot, object_kinds[(*object)->type].name,
+                      object_kinds[type].name);
     if ((*object)->dead)
         return refuse(CL_STOPPED, "slot %lu: the object was destroyed", slot);
     return CL_OK;

@@ -20,29 +20,21 @@
 enum cl_status domain_create(struct account *account, const char *name, uint32_t slot_count, struct domain **created)
 {
     struct domain *domain;
-    enum cl_status status;
 
     if (slot_count < 8 || slot_count > DOMAIN_SLOTS_MAX)
         return refuse(CL_BAD_ARGUMENT, "a capability table has 8 to %u slots, not %u", DOMAIN_SLOTS_MAX, slot_count);
 
-    domain = object_create(account, OBJECT_DOMAIN, sizeof(*domain));
+    domain = *created = object_create(account, OBJECT_DOMAIN);
     if (domain == NULL)
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a domain");
-    domain->slots = pool_take(account, slot_count * sizeof(capability));
-    domain->slot_count = domain->slots != NULL ? slot_count : 0;
+        return CL_NO_MEMORY;
     memcpy(domain->name, name, DOMAIN_NAME_MAX - 1);
-    status = domain->slots != NULL ? pt_create(&domain->space.pt, &pt_format_host, account) : CL_NO_MEMORY;
-    if (status == CL_OK) {
-        hostmap_share(domain->space.pt.root);
-        status = space_map_kernel_page(&domain->space, account, info_page, INFO_PAGE_ADDRESS, PT_READ);
-    }
-    if (status != CL_OK) {
-        domain->slots_swept = domain->slot_count; /* nothing is in the table yet */
-        enum cl_status destroyed = object_destroy(&domain->object);
-        ASSERT(destroyed == CL_OK);
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a domain's tables");
-    }
-    *created = domain;
+    domain->slots = pool_take(account, slot_count * sizeof(capability));
+    if (domain->slots == NULL)
+        return CL_NO_MEMORY;
+    TRY(pt_create(&domain->space.pt, &pt_format_host, account));
+    hostmap_share(domain->space.pt.root);
+    TRY(space_map_kernel_page(&domain->space, account, info_page, INFO_PAGE_ADDRESS, PT_READ));
+    domain->slot_count = slot_count; /* lastly: until then there is nothing to sweep */
     return CL_OK;
 }
 
@@ -69,12 +61,12 @@ bool domain_stop(struct domain *domain)
     return !running;
 }
 
-enum cl_status domain_destroy(struct domain *domain)
+enum cl_status domain_destroy(struct object *object)
 {
+    struct domain *domain = (struct domain *)object;
+
     if (!domain_stop(domain))
         return CL_IN_PROGRESS;
-    if (domain->space.pt.root == NULL)
-        return CL_OK;
     for (unsigned i = 0; domain->slots_swept < domain->slot_count; domain->slots_swept++) {
         if (i++ == SWEEP_PIECE)
             return CL_IN_PROGRESS;
@@ -83,15 +75,15 @@ enum cl_status domain_destroy(struct domain *domain)
     return space_unmap_all(&domain->space);
 }
 
-bool domain_free(struct domain *domain)
+bool domain_free(struct object *object)
 {
-    struct account *account = domain->object.account;
+    struct domain *domain = (struct domain *)object;
 
     /* no CPU has these tables loaded any more */
     if (domain->space.pt.root != NULL && !pt_destroy(&domain->space.pt, 0, USER_ROOT_ENTRIES, TABLE_PIECE))
         return false;
-    pool_give(account, domain->slots);
-    pool_give(account, domain->iomap);
+    pool_give(object->account, domain->slots);
+    pool_give(object->account, domain->iomap);
     if (domain->faults != NULL)
         object_drop((struct object *)domain->faults);
     return true;

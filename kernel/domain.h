@@ -75,8 +75,8 @@ bool domain_stop(struct domain *domain);
 void domain_ports_changed(void);
 
 /* One bounded piece of taking it apart: CL_OK when done, CL_IN_PROGRESS otherwise. Structure lock. */
-enum cl_status domain_destroy(struct domain *domain) CL_MUST_CHECK;
+enum cl_status domain_destroy(struct object *object) CL_MUST_CHECK;
 /* The last thing of its life, in pieces: true when done. */
-bool domain_free(struct domain *domain);
+bool domain_free(struct object *object);
 
 #endif

@@ -30,9 +30,9 @@ enum cl_status vm_doorbell_add(struct vm *vm, uint16_t port, unsigned width, str
         slot++;
     if (slot == VM_DOORBELLS_MAX)
         return refuse(CL_LIMIT, "a VM has at most %u doorbells", VM_DOORBELLS_MAX);
-    doorbell = object_create(vm->object.account, OBJECT_DOORBELL, sizeof(*doorbell));
+    doorbell = object_create(vm->object.account, OBJECT_DOORBELL);
     if (doorbell == NULL)
-        return refuse(CL_NO_MEMORY, "the VM's account has no kernel memory left for a doorbell");
+        return CL_NO_MEMORY;
     doorbell->vm = vm;
     doorbell->slot = slot;
     doorbell->port = port;
@@ -55,14 +55,13 @@ enum cl_status vm_doorbell_remove(struct vm *vm, uint16_t port, unsigned width)
     return object_destroy(&doorbell->object);
 }
 
-void doorbell_destroy(struct vm_doorbell *doorbell)
+enum cl_status doorbell_destroy(struct object *object)
 {
-    __atomic_store_n(&doorbell->vm->doorbell[doorbell->slot], NULL, __ATOMIC_RELEASE);
-}
+    struct vm_doorbell *doorbell = (struct vm_doorbell *)object;
 
-void doorbell_free(struct vm_doorbell *doorbell)
-{
+    __atomic_store_n(&doorbell->vm->doorbell[doorbell->slot], NULL, __ATOMIC_RELEASE);
     object_drop(&doorbell->target->object);
+    return CL_OK;
 }
 
 bool vm_doorbell_ring(struct vm *vm, uint16_t port, unsigned width)

@@ -83,9 +83,9 @@ enum cl_status irq_create(struct account *account, uint32_t gsi, struct notifica
     }
     if (slot == ARRAY_SIZE(by_vector))
         return refuse(CL_LIMIT, "all %u device vectors are in use", (unsigned)ARRAY_SIZE(by_vector));
-    irq = object_create(account, OBJECT_IRQ, sizeof(*irq));
+    irq = *created = object_create(account, OBJECT_IRQ);
     if (irq == NULL)
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for an interrupt");
+        return CL_NO_MEMORY;
     irq->gsi = place.gsi;
     irq->entry = place.pin | (VECTOR_DEVICE_FIRST + slot);
     irq->target = target;
@@ -93,7 +93,6 @@ enum cl_status irq_create(struct account *account, uint32_t gsi, struct notifica
     object_reference(&target->object);
     __atomic_store_n(&by_vector[slot], irq, __ATOMIC_RELEASE);
     set_entry(irq, irq->entry);
-    *created = irq;
     return CL_OK;
 }
 
@@ -115,13 +114,12 @@ void irq_acknowledge(struct irq *irq)
         set_entry(irq, irq->entry);
 }
 
-void irq_destroy(struct irq *irq)
+enum cl_status irq_destroy(struct object *object)
 {
+    struct irq *irq = (struct irq *)object;
+
     set_entry(irq, ENTRY_MASKED);
     __atomic_store_n(&by_vector[(irq->entry & 0xff) - VECTOR_DEVICE_FIRST], NULL, __ATOMIC_RELEASE);
-}
-
-void irq_free(struct irq *irq)
-{
     object_drop(&irq->target->object);
+    return CL_OK;
 }

@@ -27,8 +27,7 @@ enum cl_status irq_create(struct account *account, uint32_t gsi, struct notifica
 /* Unmask a level interrupt again. */
 void irq_acknowledge(struct irq *irq);
 
-void irq_destroy(struct irq *irq);
-void irq_free(struct irq *irq);
+enum cl_status irq_destroy(struct object *object) CL_MUST_CHECK;
 
 /* From the interrupt handler. */
 void irq_arrived(uint8_t vector);

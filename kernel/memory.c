@@ -31,27 +31,19 @@ enum cl_status memory_create(struct account *account, uint64_t size_bytes, uint3
         return refuse(CL_BAD_ARGUMENT, "memory flags %x: unknown bits", flags);
     if ((flags & MEMORY_CONTIGUOUS) != 0)
         return refuse(CL_UNSUPPORTED, "contiguous memory objects come with device drivers (docs/limits.md)");
-    if (account_charge(account, PURSE_MEMORY, size_bytes) != CL_OK)
-        return refuse(CL_NO_MEMORY, "the account has not %lu bytes of memory left", size_bytes);
-    memory = object_create(account, OBJECT_MEMORY, sizeof(*memory));
-    if (memory == NULL || pt_create(&memory->map, &pt_format_memory, account) != CL_OK) {
-        if (memory != NULL) {
-            enum cl_status status = object_destroy(&memory->object);
-            ASSERT(status == CL_OK);
-        }
-        account_refund(account, PURSE_MEMORY, size_bytes);
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a memory object");
-    }
-    memory->size_bytes = size_bytes;
+    memory = *created = object_create(account, OBJECT_MEMORY);
+    if (memory == NULL)
+        return CL_NO_MEMORY;
     memory->flags = flags;
     memory->scrub_offset = NOTHING_TO_SCRUB;
-    *created = memory;
-    return CL_OK;
+    TRY(account_charge(account, PURSE_MEMORY, size_bytes));
+    memory->size_bytes = size_bytes;
+    return pt_create(&memory->map, &pt_format_memory, account);
 }
 
 enum cl_status memory_create_fixed(struct hpa base, uint64_t size_bytes, enum pt_type type, struct memory **created)
 {
-    struct memory *memory = object_create(NULL, OBJECT_MEMORY, sizeof(*memory));
+    struct memory *memory = *created = object_create(NULL, OBJECT_MEMORY);
 
     if (memory == NULL)
         return CL_NO_MEMORY;
@@ -59,7 +51,6 @@ enum cl_status memory_create_fixed(struct hpa base, uint64_t size_bytes, enum pt
     memory->flags = MEMORY_FIXED;
     memory->type = type;
     memory->base = base;
-    *created = memory;
     return CL_OK;
 }
 
@@ -74,9 +65,9 @@ enum cl_status memory_slice(struct account *account, struct memory *parent, uint
                       parent->size_bytes);
     if (parent->depth >= SLICE_DEPTH_MAX)
         return refuse(CL_LIMIT, "slices nest %u deep at most", SLICE_DEPTH_MAX);
-    memory = object_create(account, OBJECT_MEMORY, sizeof(*memory));
+    memory = *created = object_create(account, OBJECT_MEMORY);
     if (memory == NULL)
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a memory object");
+        return CL_NO_MEMORY;
     memory->depth = parent->depth + 1;
     memory->size_bytes = length;
     memory->flags = parent->flags;
@@ -86,7 +77,6 @@ enum cl_status memory_slice(struct account *account, struct memory *parent, uint
     memory->next_slice = parent->slices;
     parent->slices = memory;
     object_reference(&parent->object);
-    *created = memory;
     return CL_OK;
 }
 
@@ -173,9 +163,9 @@ enum cl_status memory_frame(struct memory *memory, uint64_t offset, unsigned *bu
 }
 
 /* Mappings first, then a flush, then the frames. */
-enum cl_status memory_destroy(struct memory *memory)
+enum cl_status memory_destroy(struct object *object)
 {
-    struct account *account = memory->object.account;
+    struct memory *memory = (struct memory *)object;
     struct pt_leaf leaf;
     uint64_t next;
 
@@ -198,9 +188,7 @@ enum cl_status memory_destroy(struct memory *memory)
     }
     if ((memory->flags & MEMORY_FIXED) != 0)
         return refuse(CL_BAD_ARGUMENT, "the system image and the framebuffer stay");
-    if (memory->map.root == NULL)
-        return CL_OK;
-    for (unsigned i = 0; i < FREE_PIECE && memory->freed_offset < memory->size_bytes; i++) {
+    for (unsigned i = 0; memory->map.root != NULL && i < FREE_PIECE && memory->freed_offset < memory->size_bytes; i++) {
         if (pt_next(&memory->map, memory->freed_offset, memory->size_bytes, LOOK_PIECE, &next, &leaf)) {
             bool found = pt_clear(&memory->map, next - 1, &leaf);
             ASSERT(found);
@@ -208,10 +196,9 @@ enum cl_status memory_destroy(struct memory *memory)
         }
         memory->freed_offset = next;
     }
-    if (memory->freed_offset < memory->size_bytes)
+    if (memory->map.root != NULL &&
+        (memory->freed_offset < memory->size_bytes || !pt_destroy(&memory->map, 0, 512, FREE_PIECE)))
         return CL_IN_PROGRESS;
-    if (!pt_destroy(&memory->map, 0, 512, FREE_PIECE))
-        return CL_IN_PROGRESS;
-    account_refund(account, PURSE_MEMORY, memory->size_bytes);
+    account_refund(object->account, PURSE_MEMORY, memory->size_bytes);
     return CL_OK;
 }

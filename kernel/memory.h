@@ -81,6 +81,6 @@ enum cl_status memory_frame(struct memory *memory, uint64_t offset, unsigned *bu
 /* A bounded piece of removing one mapping. CL_OK: it is gone, everywhere. Structure lock. */
 enum cl_status mapping_remove(struct mapping *mapping) CL_MUST_CHECK;
 
-enum cl_status memory_destroy(struct memory *memory) CL_MUST_CHECK;
+enum cl_status memory_destroy(struct object *object) CL_MUST_CHECK;
 
 #endif

@@ -101,12 +101,15 @@ void notification_forget(struct notification *notification, struct thread *threa
     lock_release(&notification->lock);
 }
 
-void notification_destroy(struct notification *notification)
+enum cl_status notification_destroy(struct object *object)
 {
+    struct notification *notification = (struct notification *)object;
+
     lock_acquire(&notification->lock);
     if (notification->waiter != NULL)
         wake_waiter(notification, CL_STOPPED);
     if (notification->watcher != NULL)
         thread_poke(notification->watcher);
     lock_release(&notification->lock);
+    return CL_OK;
 }

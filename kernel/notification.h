@@ -38,7 +38,7 @@ enum cl_status notification_watch(struct notification *notification, struct thre
 void notification_unwatch(struct notification *notification, struct thread *thread);
 
 /* Destroyed: whoever waits gets CL_STOPPED. */
-void notification_destroy(struct notification *notification);
+enum cl_status notification_destroy(struct object *object) CL_MUST_CHECK;
 
 /* Forget a thread that is being stopped. */
 void notification_forget(struct notification *notification, struct thread *thread);

@@ -2,27 +2,20 @@
 /* object.c: birth, references and end of kernel objects. */
 #include "kernel/account_object.h"
 #include "kernel/assert.h"
-#include "kernel/domain.h"
-#include "kernel/irq.h"
-#include "kernel/memory.h"
-#include "kernel/notification.h"
+#include "kernel/lock.h"
 #include "kernel/pool.h"
 #include "kernel/system.h"
-#include "kernel/thread.h"
-#include "kernel/vcpu_run.h"
-#include "kernel/vm.h"
 
 #define GRAVEYARD_PIECE 4
 
-/* Objects without references, oldest first, each with the generation that has to pass. `next` links them, `identity`
- * is reused for the generation. */
+/* Objects without references, oldest first, each with the generation that has to pass: `identity` is reused for it. */
 static struct spinlock graveyard_lock; /* beside the pool lock in the order */
-static struct object *graveyard_head, *graveyard_tail;
+static struct link *graveyard, **graveyard_end = &graveyard;
 static uint64_t next_identity = 1; /* [a] */
 
-void *object_create(struct account *account, enum object_type type, size_t size)
+void *object_create(struct account *account, enum object_type type)
 {
-    struct object *object = pool_take(account, size);
+    struct object *object = pool_take(account, object_kinds[type].size);
 
     if (object == NULL)
         return NULL;
@@ -32,10 +25,7 @@ void *object_create(struct account *account, enum object_type type, size_t size)
     object->identity = __atomic_fetch_add(&next_identity, 1, __ATOMIC_RELAXED);
     if (account != NULL) {
         object_reference(&account->object);
-        object->next = account->objects;
-        if (account->objects != NULL)
-            account->objects->previous = object;
-        account->objects = object;
+        list_push(&account->objects, &object->link);
         account->object_count++;
     }
     return object;
@@ -51,12 +41,9 @@ void object_reference(struct object *object)
 static void bury(struct object *object)
 {
     lock_acquire(&graveyard_lock);
-    object->next = NULL;
-    if (graveyard_tail != NULL)
-        graveyard_tail->next = object;
-    else
-        graveyard_head = object;
-    graveyard_tail = object;
+    object->link.next = NULL;
+    *graveyard_end = &object->link;
+    graveyard_end = &object->link.next;
     lock_release(&graveyard_lock);
 }
 
@@ -69,119 +56,45 @@ void object_drop(struct object *object)
     bury(object);
 }
 
-/* Off the account's list: the husk no longer counts as something that the account has. */
-static void leave_account(struct object *object)
-{
-    struct account *account = object->account;
-
-    if (account == NULL)
-        return;
-    if (object->previous != NULL)
-        object->previous->next = object->next;
-    else
-        account->objects = object->next;
-    if (object->next != NULL)
-        object->next->previous = object->previous;
-    object->next = object->previous = NULL;
-    account->object_count--;
-}
-
-static enum cl_status destroy_body(struct object *object)
-{
-    switch (object->type) {
-    case OBJECT_ACCOUNT:
-        return account_destroy((struct account *)object);
-    case OBJECT_DOMAIN:
-        return domain_destroy((struct domain *)object);
-    case OBJECT_THREAD:
-        return thread_destroy((struct thread *)object);
-    case OBJECT_MEMORY:
-        return memory_destroy((struct memory *)object);
-    case OBJECT_NOTIFICATION:
-        notification_destroy((struct notification *)object);
-        return CL_OK;
-    case OBJECT_VM:
-        return vm_destroy((struct vm *)object);
-    case OBJECT_VCPU:
-        return vcpu_destroy((struct vcpu *)object);
-    case OBJECT_IRQ:
-        irq_destroy((struct irq *)object);
-        return CL_OK;
-    case OBJECT_DOORBELL:
-        doorbell_destroy((struct vm_doorbell *)object);
-        return CL_OK;
-    default:
-        return refuse(CL_BAD_ARGUMENT, "this object was made at boot and stays");
-    }
-}
-
 enum cl_status object_destroy(struct object *object)
 {
+    const struct object_kind *kind = &object_kinds[object->type];
+
     if (object->dead == 2)
         return CL_OK;
+    if (kind->destroy == NULL)
+        return refuse(CL_BAD_ARGUMENT, "this object was made at boot and stays");
     object->dead = 1;
-    TRY(destroy_body(object));
+    TRY(kind->destroy(object));
     object->dead = 2;
-    leave_account(object);
+    list_remove(&object->link); /* the husk no longer counts as something that the account has */
+    if (object->account != NULL)
+        object->account->object_count--;
     object_drop(object);
     return CL_OK;
-}
-
-/* A bounded piece of giving the memory back; true when done. */
-static bool free_object(struct object *object)
-{
-    struct account *account = object->account;
-
-    switch (object->type) {
-    case OBJECT_DOMAIN:
-        if (!domain_free((struct domain *)object))
-            return false;
-        break;
-    case OBJECT_THREAD:
-        thread_free((struct thread *)object);
-        break;
-    case OBJECT_VM:
-        if (!vm_free((struct vm *)object))
-            return false;
-        break;
-    case OBJECT_VCPU:
-        vcpu_free((struct vcpu *)object);
-        break;
-    case OBJECT_ACCOUNT:
-        account_free((struct account *)object);
-        break;
-    case OBJECT_IRQ:
-        irq_free((struct irq *)object);
-        break;
-    case OBJECT_DOORBELL:
-        doorbell_free((struct vm_doorbell *)object);
-        break;
-    default:
-        break;
-    }
-    pool_give(account, object);
-    if (account != NULL)
-        object_drop(&account->object);
-    return true;
 }
 
 bool graveyard_sweep(void)
 {
     for (unsigned i = 0; i < GRAVEYARD_PIECE; i++) {
         lock_acquire(&graveyard_lock);
-        struct object *object = graveyard_head;
-        if (object == NULL || !shootdown_passed(object->identity)) {
-            lock_release(&graveyard_lock);
-            return false;
-        }
-        graveyard_head = object->next;
-        if (graveyard_head == NULL)
-            graveyard_tail = NULL;
+        struct object *object = graveyard != NULL ? container_of(graveyard, struct object, link) : NULL;
+        if (object != NULL && !shootdown_passed(object->identity))
+            object = NULL;
+        if (object != NULL && (graveyard = object->link.next) == NULL)
+            graveyard_end = &graveyard;
         lock_release(&graveyard_lock);
-        if (!free_object(object)) {
+        if (object == NULL)
+            return false;
+        const struct object_kind *kind = &object_kinds[object->type];
+        if (kind->free != NULL && !kind->free(object)) {
             bury(object);
             return true;
         }
+        struct account *account = object->account;
+        pool_give(account, object);
+        if (account != NULL)
+            object_drop(&account->object);
     }
     return true;
 }

@@ -11,17 +11,35 @@
 #define CL_KERNEL_OBJECT_H
 
 #include "abi/syscall.h"
+#include "kernel/list.h"
 #include "kernel/types.h"
 
 struct account;
 
 struct object {
-    uint8_t type;                   /* [o] enum object_type */
-    uint8_t dead;                   /* [s] 1: on the way to destruction, 2: destroyed */
-    uint32_t references;            /* [a] */
-    struct account *account;        /* [o] pays for it; NULL for those made at boot */
-    struct object *next, *previous; /* [s] the account's list of what it pays for */
-    uint64_t identity;              /* [o] never used twice: names the object in logs and reports */
+    uint8_t type;            /* [o] enum object_type */
+    uint8_t dead;            /* [s] 1: on the way to destruction, 2: destroyed */
+    uint32_t references;     /* [a] */
+    struct account *account; /* [o] pays for it; NULL for those made at boot */
+    struct link link;        /* [s] the account's list of what it pays for */
+    uint64_t identity;       /* [o] never used twice: names the object in logs and reports */
 };
+/* [o] set once, before the object is shared; [s] structure lock; [a] atomic */
+
+/* What an object of some type is, and how it ends. */
+struct object_kind {
+    const char *name; /* as in "slot 5 is a thread" */
+    size_t size;      /* of the whole structure */
+
+    /* A bounded piece of taking it apart: CL_OK when done, CL_IN_PROGRESS otherwise. It may be half made. Structure lock.
+     * NULL: it was made at boot and stays. */
+    enum cl_status (*destroy)(struct object *object);
+
+    /* A bounded piece of giving back what it has, when no CPU can reach it any more; true when done. Structure lock.
+     * NULL: there is nothing to give back but itself. */
+    bool (*free)(struct object *object);
+};
+
+extern const struct object_kind object_kinds[OBJECT_TYPE_COUNT];
 
 #endif

@@ -33,11 +33,6 @@ enum cl_status refuse(enum cl_status status, const char *format, ...)
     return status;
 }
 
-void call_arguments(const struct call *call, void *arguments, size_t size)
-{
-    memcpy(arguments, call->thread->page->argument, size);
-}
-
 enum cl_status call_name(const struct call *call, char *name, size_t size)
 {
     memcpy(name, call->thread->page->data, size);
@@ -80,44 +75,35 @@ static enum cl_status decode(struct call *call, const struct syscall_rule *rule)
     return CL_OK;
 }
 
-/* The groups of abi/syscall.h. */
-static enum cl_status commit(struct call *call, enum syscall_number number)
+static enum cl_status decode_and_commit(struct call *call)
 {
-    if (number <= SYS_OBJECT_DESTROY)
-        return syscall_authority(call, number);
-    if (number <= SYS_MEMORY_UNMAP)
-        return syscall_memory(call, number);
-    if (number <= SYS_THREAD_EXIT)
-        return syscall_execution(call, number);
-    if (number <= SYS_IRQ_ACK)
-        return syscall_device(call, number);
-    if (number <= SYS_VM_EOI_READ)
-        return syscall_guest(call, number);
-    return syscall_system(call, number);
-}
-
-static enum cl_status decode_and_commit(struct call *call, enum syscall_number number)
-{
-    const struct syscall_rule *rule = &syscall_rules[number];
+    const struct syscall_rule *rule = &syscall_rules[call->number];
+    enum cl_status status;
 
     TRY(decode(call, rule));
-    TRY(commit(call, number));
-    if (call->made != NULL)
+    status = rule->commit(call);
+    if (call->made == NULL)
+        return status;
+    if (status == CL_OK) {
         cap_insert(call->domain, call->argument[0], call->made, call->made_rights);
-    return CL_OK;
+    } else {
+        enum cl_status destroyed = object_destroy(call->made);
+        ASSERT(destroyed == CL_OK);
+    }
+    return status;
 }
 
-static enum cl_status dispatch(struct call *call, uint64_t number)
+static enum cl_status dispatch(struct call *call)
 {
     enum cl_status status;
 
-    if (number >= SYS_COUNT)
-        return refuse(CL_BAD_CALL, "no system call has the number %lu", number);
-    if (!syscall_rules[number].structure)
-        return decode_and_commit(call, (enum syscall_number)number);
+    if (call->number >= SYS_COUNT)
+        return refuse(CL_BAD_CALL, "no system call has the number %lu", call->thread->registers.rax);
+    if (!syscall_rules[call->number].structure)
+        return decode_and_commit(call);
     lock_acquire(&structure_lock);
     (void)graveyard_sweep();
-    status = decode_and_commit(call, (enum syscall_number)number);
+    status = decode_and_commit(call);
     lock_release(&structure_lock);
     return status;
 }
@@ -140,6 +126,7 @@ void syscall_handler(struct registers *registers)
     if (registers->rax == SYS_VCPU_RUN && run_quickly(thread, registers))
         kernel_exit();
 
+    call.number = registers->rax < SYS_COUNT ? (enum syscall_number)registers->rax : SYS_COUNT;
     call.thread = thread;
     call.domain = thread->domain;
     call.argument[0] = registers->rdi;
@@ -149,10 +136,11 @@ void syscall_handler(struct registers *registers)
     call.argument[4] = registers->r8;
     call.argument[5] = registers->r9;
     call.made = NULL;
+    call.made_rights = RIGHT_ALL;
     call.value = 0;
     call.asleep = false;
 
-    enum cl_status status = dispatch(&call, registers->rax);
+    enum cl_status status = dispatch(&call);
     if (!call.asleep) {
         registers->rax = status;
         registers->rdx = call.value;

@@ -31,8 +31,12 @@ struct argument_rule {
     uint32_t max;
 };
 
+struct call;
+typedef enum cl_status commit_function(struct call *call);
+
 struct syscall_rule {
     const char *name;
+    commit_function *commit;
     bool structure; /* decoded and committed under the structure lock */
     uint8_t count;  /* arguments with a rule */
     struct argument_rule argument[SYSCALL_ARGUMENTS];
@@ -41,39 +45,36 @@ struct syscall_rule {
 extern const struct syscall_rule syscall_rules[SYS_COUNT];
 
 struct call {
+    enum syscall_number number;
     struct thread *thread; /* the caller */
     struct domain *domain; /* and its domain */
     uint64_t argument[SYSCALL_ARGUMENTS];
     struct object *object[SYSCALL_ARGUMENTS]; /* looked up, where the rule says so */
     unsigned rights[SYSCALL_ARGUMENTS];       /* of those capabilities */
-    struct object *made;                      /* by the call: gets a capability with `made_rights` in the new slot */
-    unsigned made_rights;
-    uint64_t value; /* goes back in RDX */
-    bool asleep;    /* the caller waits: whoever wakes it sets its registers */
+    struct object *made;  /* by the call: gets a capability in the new slot; taken apart again if the call fails */
+    unsigned made_rights; /* that it gets: all, unless the commit function says otherwise */
+    uint64_t value;       /* goes back in RDX */
+    bool asleep;          /* the caller waits: whoever wakes it sets its registers */
 };
 
 /* The object of argument `index`, which the table says is a struct `type`. */
 #define CALL_OBJECT(call, type, index) ((struct type *)(call)->object[index])
 
-/* The commit functions, by group. */
-enum cl_status syscall_authority(struct call *call, enum syscall_number number) CL_MUST_CHECK;
-enum cl_status syscall_memory(struct call *call, enum syscall_number number) CL_MUST_CHECK;
-enum cl_status syscall_execution(struct call *call, enum syscall_number number) CL_MUST_CHECK;
-enum cl_status syscall_device(struct call *call, enum syscall_number number) CL_MUST_CHECK;
-enum cl_status syscall_guest(struct call *call, enum syscall_number number) CL_MUST_CHECK;
-enum cl_status syscall_system(struct call *call, enum syscall_number number) CL_MUST_CHECK;
+/* Where a struct `type` that the call makes is put. */
+#define CALL_MADE(call, type) ((struct type **)&(call)->made)
 
-/* Copy a structure out of the caller's thread page, once, before anything in it is checked. */
-void call_arguments(const struct call *call, void *arguments, size_t size);
+/* The commit functions, by group. */
+commit_function sys_account_create, sys_domain_create, sys_domain_stop, sys_cap_copy, sys_cap_delete,
+    sys_object_destroy;
+commit_function sys_memory_create, sys_memory_slice, sys_memory_map, sys_memory_unmap;
+commit_function sys_thread_create, sys_thread_control, sys_notification_create, sys_notify, sys_wait, sys_yield;
+commit_function sys_thread_exit;
+commit_function sys_ports_grant, sys_irq_bind, sys_irq_ack;
+commit_function sys_vm_create, sys_vm_policy, sys_vm_doorbell, sys_vm_interrupt, sys_vm_eoi_read;
+commit_function sys_vcpu_create, sys_vcpu_run, sys_vcpu_kick, sys_vcpu_held, sys_vcpu_extint, sys_vcpu_lint;
+commit_function sys_system_info, sys_log_read, sys_log_write, sys_trace_map, sys_system_control;
 
 /* A name out of the page's data: printable, shorter than `size`, NUL-terminated. CL_BAD_ARGUMENT. */
 enum cl_status call_name(const struct call *call, char *name, size_t size) CL_MUST_CHECK;
-
-/* The call made an object: all rights to it go into the new slot. */
-static inline void call_made(struct call *call, struct object *object)
-{
-    call->made = object;
-    call->made_rights = RIGHT_ALL;
-}
 
 #endif

@@ -3,41 +3,43 @@
 #include "kernel/account_object.h"
 #include "kernel/assert.h"
 #include "kernel/domain.h"
-#include "kernel/notification.h"
+#include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "kernel/system.h"
 #include "kernel/thread.h"
 
 /* account_create(new slot, parent) [account_arguments] */
-static enum cl_status sys_account_create(struct call *call)
+enum cl_status sys_account_create(struct call *call)
 {
     struct account_arguments arguments;
-    struct account *account;
 
-    call_arguments(call, &arguments, sizeof(arguments));
-    TRY(account_create(CALL_OBJECT(call, account, 1), &arguments, &account));
-    call_made(call, &account->object);
-    return CL_OK;
+    memcpy(&arguments, call->thread->page->argument, sizeof(arguments));
+    return account_create(CALL_OBJECT(call, account, 1), &arguments, CALL_MADE(call, account));
 }
 
 /* domain_create(new slot, account, slots, fault notification, bit) data: name */
-static enum cl_status sys_domain_create(struct call *call)
+enum cl_status sys_domain_create(struct call *call)
 {
-    struct notification *faults = CALL_OBJECT(call, notification, 3);
     struct domain *domain;
     char name[DOMAIN_NAME_MAX];
 
     TRY(call_name(call, name, sizeof(name)));
-    TRY(domain_create(CALL_OBJECT(call, account, 1), name, (uint32_t)call->argument[2], &domain));
-    domain->faults = faults;
+    TRY(domain_create(CALL_OBJECT(call, account, 1), name, (uint32_t)call->argument[2], CALL_MADE(call, domain)));
+    domain = (struct domain *)call->made;
+    domain->faults = CALL_OBJECT(call, notification, 3);
     domain->faults_bit = UINT64_C(1) << call->argument[4];
-    object_reference(&faults->object);
-    call_made(call, &domain->object);
+    object_reference(call->object[3]);
     return CL_OK;
 }
 
+/* domain_stop(domain) */
+enum cl_status sys_domain_stop(struct call *call)
+{
+    return domain_stop(CALL_OBJECT(call, domain, 0)) ? CL_OK : CL_IN_PROGRESS;
+}
+
 /* cap_copy(slot, target domain, new slot there, rights) */
-static enum cl_status sys_cap_copy(struct call *call)
+enum cl_status sys_cap_copy(struct call *call)
 {
     struct domain *target = CALL_OBJECT(call, domain, 1);
 
@@ -53,7 +55,7 @@ static enum cl_status sys_cap_copy(struct call *call)
 }
 
 /* cap_delete(domain, slot there) */
-static enum cl_status sys_cap_delete(struct call *call)
+enum cl_status sys_cap_delete(struct call *call)
 {
     struct domain *target = CALL_OBJECT(call, domain, 0);
 
@@ -65,7 +67,7 @@ static enum cl_status sys_cap_delete(struct call *call)
 }
 
 /* object_destroy(slot) */
-static enum cl_status sys_object_destroy(struct call *call)
+enum cl_status sys_object_destroy(struct call *call)
 {
     if (call->object[0] == &call->thread->object)
         return refuse(CL_BAD_ARGUMENT, "a thread cannot destroy itself: thread_exit, then another one does");
@@ -73,22 +75,4 @@ static enum cl_status sys_object_destroy(struct call *call)
         return refuse(CL_BAD_ARGUMENT, "a domain cannot destroy itself");
 
     return object_destroy(call->object[0]);
-}
-
-enum cl_status syscall_authority(struct call *call, enum syscall_number number)
-{
-    switch (number) {
-    case SYS_ACCOUNT_CREATE:
-        return sys_account_create(call);
-    case SYS_DOMAIN_CREATE:
-        return sys_domain_create(call);
-    case SYS_DOMAIN_STOP:
-        return domain_stop(CALL_OBJECT(call, domain, 0)) ? CL_OK : CL_IN_PROGRESS;
-    case SYS_CAP_COPY:
-        return sys_cap_copy(call);
-    case SYS_CAP_DELETE:
-        return sys_cap_delete(call);
-    default:
-        return sys_object_destroy(call);
-    }
 }

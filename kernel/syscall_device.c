@@ -18,7 +18,7 @@ static const struct {
 } kernel_ports[] = { { 0x20, 0x21 }, { 0xa0, 0xa1 }, { 0xcf8, 0xcff } };
 
 /* ports_grant(ports, domain, first, count, grant) */
-static enum cl_status sys_ports_grant(struct call *call)
+enum cl_status sys_ports_grant(struct call *call)
 {
     struct domain *domain = CALL_OBJECT(call, domain, 1);
     uint64_t first = call->argument[2], count = call->argument[3];
@@ -48,25 +48,15 @@ static enum cl_status sys_ports_grant(struct call *call)
 }
 
 /* irq_bind(new slot, account, irqs, gsi, notification, bit) */
-static enum cl_status sys_irq_bind(struct call *call)
+enum cl_status sys_irq_bind(struct call *call)
 {
-    struct irq *irq;
-
-    TRY(irq_create(CALL_OBJECT(call, account, 1), (uint32_t)call->argument[3], CALL_OBJECT(call, notification, 4),
-                   (unsigned)call->argument[5], &irq));
-    call_made(call, &irq->object);
-    return CL_OK;
+    return irq_create(CALL_OBJECT(call, account, 1), (uint32_t)call->argument[3], CALL_OBJECT(call, notification, 4),
+                      (unsigned)call->argument[5], CALL_MADE(call, irq));
 }
 
-enum cl_status syscall_device(struct call *call, enum syscall_number number)
+/* irq_ack(irq) */
+enum cl_status sys_irq_ack(struct call *call)
 {
-    switch (number) {
-    case SYS_PORTS_GRANT:
-        return sys_ports_grant(call);
-    case SYS_IRQ_BIND:
-        return sys_irq_bind(call);
-    default:
-        irq_acknowledge(CALL_OBJECT(call, irq, 0));
-        return CL_OK;
-    }
+    irq_acknowledge(CALL_OBJECT(call, irq, 0));
+    return CL_OK;
 }

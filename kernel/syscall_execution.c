@@ -13,15 +13,13 @@
 #include "kernel/x86.h"
 
 /* thread_create(new slot, domain, account) [thread_arguments] */
-static enum cl_status sys_thread_create(struct call *call)
+enum cl_status sys_thread_create(struct call *call)
 {
     struct thread_arguments arguments;
-    struct thread *thread;
 
-    call_arguments(call, &arguments, sizeof(arguments));
-    TRY(thread_create(CALL_OBJECT(call, domain, 1), CALL_OBJECT(call, account, 2), &arguments, &thread));
-    call_made(call, &thread->object);
-    return CL_OK;
+    memcpy(&arguments, call->thread->page->argument, sizeof(arguments));
+    return thread_create(CALL_OBJECT(call, domain, 1), CALL_OBJECT(call, account, 2), &arguments,
+                         CALL_MADE(call, thread));
 }
 
 static enum thread_state state_of(const struct thread *thread)
@@ -65,7 +63,7 @@ static enum cl_status set_fs_base(struct call *call, uint64_t base)
 }
 
 /* thread_control(thread, operation, value) */
-static enum cl_status sys_thread_control(struct call *call)
+enum cl_status sys_thread_control(struct call *call)
 {
     uint64_t operation = call->argument[1];
     bool reads = operation == THREAD_GET_TIME || operation == THREAD_GET_STATE;
@@ -103,19 +101,21 @@ static enum cl_status sys_thread_control(struct call *call)
 }
 
 /* notification_create(new slot, account) */
-static enum cl_status sys_notification_create(struct call *call)
+enum cl_status sys_notification_create(struct call *call)
 {
-    struct notification *notification =
-        object_create(CALL_OBJECT(call, account, 1), OBJECT_NOTIFICATION, sizeof(*notification));
+    call->made = object_create(CALL_OBJECT(call, account, 1), OBJECT_NOTIFICATION);
+    return call->made != NULL ? CL_OK : CL_NO_MEMORY;
+}
 
-    if (notification == NULL)
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a notification");
-    call_made(call, &notification->object);
+/* notify(notification, bits) */
+enum cl_status sys_notify(struct call *call)
+{
+    notification_signal(CALL_OBJECT(call, notification, 0), call->argument[1]);
     return CL_OK;
 }
 
 /* wait(notification, deadline) */
-static enum cl_status sys_wait(struct call *call)
+enum cl_status sys_wait(struct call *call)
 {
     enum cl_status status =
         notification_wait(CALL_OBJECT(call, notification, 0), call->thread, call->argument[1], &call->value);
@@ -124,41 +124,23 @@ static enum cl_status sys_wait(struct call *call)
     return status;
 }
 
-static enum cl_status sys_yield(void)
+/* yield() */
+enum cl_status sys_yield(struct call *call)
 {
     struct cpu *cpu = this_cpu();
 
+    (void)call;
     sched_yield(cpu->index, x86_rdtsc());
     cpu_attention(cpu, ATTENTION_RESCHEDULE);
     return CL_OK;
 }
 
-static enum cl_status sys_thread_exit(struct call *call)
+/* thread_exit() */
+enum cl_status sys_thread_exit(struct call *call)
 {
     call->thread->stop = true;
     lock_acquire(&call->thread->lock);
     thread_block(call->thread, WAIT_STOPPED);
     lock_release(&call->thread->lock);
     return CL_OK;
-}
-
-enum cl_status syscall_execution(struct call *call, enum syscall_number number)
-{
-    switch (number) {
-    case SYS_THREAD_CREATE:
-        return sys_thread_create(call);
-    case SYS_THREAD_CONTROL:
-        return sys_thread_control(call);
-    case SYS_NOTIFICATION_CREATE:
-        return sys_notification_create(call);
-    case SYS_NOTIFY:
-        notification_signal(CALL_OBJECT(call, notification, 0), call->argument[1]);
-        return CL_OK;
-    case SYS_WAIT:
-        return sys_wait(call);
-    case SYS_YIELD:
-        return sys_yield();
-    default:
-        return sys_thread_exit(call);
-    }
 }

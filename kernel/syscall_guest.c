@@ -16,20 +16,17 @@
 #define EXTINT_RAISE 256
 
 /* vm_create(new slot, account, notification, bit) data: name */
-static enum cl_status sys_vm_create(struct call *call)
+enum cl_status sys_vm_create(struct call *call)
 {
     char name[VM_NAME_MAX];
-    struct vm *vm;
 
     TRY(call_name(call, name, sizeof(name)));
-    TRY(vm_create(CALL_OBJECT(call, account, 1), name, CALL_OBJECT(call, notification, 2), (unsigned)call->argument[3],
-                  &vm));
-    call_made(call, &vm->object);
-    return CL_OK;
+    return vm_create(CALL_OBJECT(call, account, 1), name, CALL_OBJECT(call, notification, 2),
+                     (unsigned)call->argument[3], CALL_MADE(call, vm));
 }
 
 /* vm_policy(vm, kind, first, count) data: entries */
-static enum cl_status sys_vm_policy(struct call *call)
+enum cl_status sys_vm_policy(struct call *call)
 {
     const void *entries = call->thread->page->data;
     bool is_cpuid = call->argument[1] == VM_POLICY_CPUID;
@@ -43,7 +40,7 @@ static enum cl_status sys_vm_policy(struct call *call)
 }
 
 /* vm_doorbell(vm, port, width, notification, bit, add) */
-static enum cl_status sys_vm_doorbell(struct call *call)
+enum cl_status sys_vm_doorbell(struct call *call)
 {
     uint16_t port = (uint16_t)call->argument[1];
     unsigned width = (unsigned)call->argument[2];
@@ -60,7 +57,7 @@ static enum cl_status sys_vm_doorbell(struct call *call)
 }
 
 /* vm_interrupt(vm, address, data) */
-static enum cl_status sys_vm_interrupt(struct call *call)
+enum cl_status sys_vm_interrupt(struct call *call)
 {
     struct vlapic_message message;
 
@@ -71,18 +68,14 @@ static enum cl_status sys_vm_interrupt(struct call *call)
 }
 
 /* vcpu_create(new slot, vm, account, index, page address) */
-static enum cl_status sys_vcpu_create(struct call *call)
+enum cl_status sys_vcpu_create(struct call *call)
 {
-    struct vcpu *vcpu;
-
-    TRY(vcpu_create(CALL_OBJECT(call, vm, 1), CALL_OBJECT(call, account, 2), (uint32_t)call->argument[3], call->domain,
-                    call->argument[4], &vcpu));
-    call_made(call, &vcpu->object);
-    return CL_OK;
+    return vcpu_create(CALL_OBJECT(call, vm, 1), CALL_OBJECT(call, account, 2), (uint32_t)call->argument[3],
+                       call->domain, call->argument[4], CALL_MADE(call, vcpu));
 }
 
 /* vcpu_run(vcpu, notification, completed): vcpu_loop sets the result */
-static enum cl_status sys_vcpu_run(struct call *call)
+enum cl_status sys_vcpu_run(struct call *call)
 {
     TRY(vcpu_run_begin(call->thread, CALL_OBJECT(call, vcpu, 0), CALL_OBJECT(call, notification, 1),
                        call->argument[2]));
@@ -162,19 +155,19 @@ static enum cl_status inject_extint(struct call *call, struct vcpu *vcpu)
     return CL_OK;
 }
 
-/* Calls that need the vCPU to themselves. */
-static enum cl_status with_vcpu_held(struct call *call, enum syscall_number number)
+/* vcpu_state_get, vcpu_state_set, vcpu_apic, vcpu_extint: calls that need the vCPU to themselves. */
+enum cl_status sys_vcpu_held(struct call *call)
 {
     struct vcpu *vcpu = CALL_OBJECT(call, vcpu, 0);
     enum cl_status status;
 
     TRY(vcpu_hold(vcpu, call->thread));
-    if (number == SYS_VCPU_APIC)
+    if (call->number == SYS_VCPU_APIC)
         status = access_apic(call, vcpu);
-    else if (number == SYS_VCPU_EXTINT)
+    else if (call->number == SYS_VCPU_EXTINT)
         status = inject_extint(call, vcpu);
     else
-        status = access_state(call, vcpu, number == SYS_VCPU_STATE_SET);
+        status = access_state(call, vcpu, call->number == SYS_VCPU_STATE_SET);
     vcpu_release(vcpu);
     return status;
 }
@@ -187,39 +180,33 @@ static enum cl_status set_line(struct vcpu *vcpu, unsigned pin, bool level)
     return CL_OK;
 }
 
-enum cl_status syscall_guest(struct call *call, enum syscall_number number)
+/* vcpu_extint(vcpu, vector, or the line's level) */
+enum cl_status sys_vcpu_extint(struct call *call)
+{
+    if (call->argument[1] >= EXTINT_RAISE)
+        return set_line(CALL_OBJECT(call, vcpu, 0), 0, call->argument[1] == EXTINT_RAISE);
+    return sys_vcpu_held(call);
+}
+
+/* vcpu_lint(vcpu, pin, level) */
+enum cl_status sys_vcpu_lint(struct call *call)
+{
+    return set_line(CALL_OBJECT(call, vcpu, 0), (unsigned)call->argument[1], call->argument[2] != 0);
+}
+
+/* vcpu_kick(vcpu) */
+enum cl_status sys_vcpu_kick(struct call *call)
 {
     struct vcpu *vcpu = CALL_OBJECT(call, vcpu, 0);
 
-    switch (number) {
-    case SYS_VCPU_RUN:
-        return sys_vcpu_run(call);
-    case SYS_VM_INTERRUPT:
-        return sys_vm_interrupt(call);
-    case SYS_VCPU_KICK:
-        __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_KICK, __ATOMIC_SEQ_CST);
-        vcpu_poke(vcpu);
-        return CL_OK;
-    case SYS_VCPU_EXTINT:
-        if (call->argument[1] >= EXTINT_RAISE)
-            return set_line(vcpu, 0, call->argument[1] == EXTINT_RAISE);
-        return with_vcpu_held(call, number);
-    case SYS_VCPU_STATE_GET:
-    case SYS_VCPU_STATE_SET:
-    case SYS_VCPU_APIC:
-        return with_vcpu_held(call, number);
-    case SYS_VCPU_LINT:
-        return set_line(vcpu, (unsigned)call->argument[1], call->argument[2] != 0);
-    case SYS_VM_EOI_READ:
-        call->value = __atomic_exchange_n(&CALL_OBJECT(call, vm, 0)->eoi[call->argument[1]], 0, __ATOMIC_ACQ_REL);
-        return CL_OK;
-    case SYS_VM_CREATE:
-        return sys_vm_create(call);
-    case SYS_VM_POLICY:
-        return sys_vm_policy(call);
-    case SYS_VM_DOORBELL:
-        return sys_vm_doorbell(call);
-    default:
-        return sys_vcpu_create(call);
-    }
+    __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_KICK, __ATOMIC_SEQ_CST);
+    vcpu_poke(vcpu);
+    return CL_OK;
+}
+
+/* vm_eoi_read(vm, word) */
+enum cl_status sys_vm_eoi_read(struct call *call)
+{
+    call->value = __atomic_exchange_n(&CALL_OBJECT(call, vm, 0)->eoi[call->argument[1]], 0, __ATOMIC_ACQ_REL);
+    return CL_OK;
 }

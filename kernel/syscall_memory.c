@@ -15,25 +15,18 @@ static_assert(MAP_READ == PT_READ && MAP_WRITE == PT_WRITE && MAP_EXECUTE == PT_
 #define MAP_ALL (MAP_READ | MAP_WRITE | MAP_EXECUTE)
 
 /* memory_create(new slot, account, size, flags) */
-static enum cl_status sys_memory_create(struct call *call)
+enum cl_status sys_memory_create(struct call *call)
 {
-    struct memory *memory;
-
-    TRY(memory_create(CALL_OBJECT(call, account, 1), call->argument[2], (uint32_t)call->argument[3], &memory));
-    call_made(call, &memory->object);
-    return CL_OK;
+    return memory_create(CALL_OBJECT(call, account, 1), call->argument[2], (uint32_t)call->argument[3],
+                         CALL_MADE(call, memory));
 }
 
 /* memory_slice(new slot, memory, offset, length): no more rights than the parent's capability */
-static enum cl_status sys_memory_slice(struct call *call)
+enum cl_status sys_memory_slice(struct call *call)
 {
-    struct memory *memory;
-
-    TRY(memory_slice(call->domain->object.account, CALL_OBJECT(call, memory, 1), call->argument[2], call->argument[3],
-                     &memory));
-    call->made = &memory->object;
     call->made_rights = call->rights[1] | RIGHT_DESTROY;
-    return CL_OK;
+    return memory_slice(call->domain->object.account, CALL_OBJECT(call, memory, 1), call->argument[2],
+                        call->argument[3], CALL_MADE(call, memory));
 }
 
 /* The space of a domain or a VM. */
@@ -54,10 +47,10 @@ static enum cl_status target_space(const struct call *call, unsigned index, stru
 
 /* memory_map(memory, target, offset, length, address, rights). What a guest executes is its own affair; a domain needs
  * the right for it. */
-static enum cl_status sys_memory_map(struct call *call)
+enum cl_status sys_memory_map(struct call *call)
 {
     uint64_t rights = call->argument[5];
-    struct space *space;
+    struct space *space = NULL;
 
     if ((rights & ~(uint64_t)MAP_ALL) != 0 || (rights & MAP_READ) == 0)
         return refuse(CL_BAD_ARGUMENT, "mapping rights %lx: MAP_READ is needed, MAP_WRITE and MAP_EXECUTE may join it",
@@ -75,24 +68,10 @@ static enum cl_status sys_memory_map(struct call *call)
 }
 
 /* memory_unmap(target, address) */
-static enum cl_status sys_memory_unmap(struct call *call)
+enum cl_status sys_memory_unmap(struct call *call)
 {
-    struct space *space;
+    struct space *space = NULL;
 
     TRY(target_space(call, 0, &space));
     return space_unmap(space, call->argument[1]);
-}
-
-enum cl_status syscall_memory(struct call *call, enum syscall_number number)
-{
-    switch (number) {
-    case SYS_MEMORY_CREATE:
-        return sys_memory_create(call);
-    case SYS_MEMORY_SLICE:
-        return sys_memory_slice(call);
-    case SYS_MEMORY_MAP:
-        return sys_memory_map(call);
-    default:
-        return sys_memory_unmap(call);
-    }
 }

@@ -65,7 +65,7 @@ static enum cl_status info_caps(struct call *call, struct cap_report *out)
     return CL_OK;
 }
 
-static enum cl_status sys_system_info(struct call *call)
+enum cl_status sys_system_info(struct call *call)
 {
     void *out = call->thread->page->data;
     struct memory_report report;
@@ -87,7 +87,7 @@ static enum cl_status sys_system_info(struct call *call)
     }
 }
 
-static enum cl_status sys_log_read(struct call *call)
+enum cl_status sys_log_read(struct call *call)
 {
     uint64_t position = call->argument[1];
 
@@ -96,7 +96,7 @@ static enum cl_status sys_log_read(struct call *call)
     return CL_OK;
 }
 
-static enum cl_status sys_log_write(struct call *call)
+enum cl_status sys_log_write(struct call *call)
 {
     char line[LOG_LINE_MAX];
 
@@ -105,14 +105,14 @@ static enum cl_status sys_log_write(struct call *call)
     return CL_OK;
 }
 
-static enum cl_status sys_trace_map(struct call *call)
+enum cl_status sys_trace_map(struct call *call)
 {
     TRY(check_cpu(call));
     return space_map_kernel_page(&call->domain->space, call->domain->object.account, cpus[call->argument[1]].trace,
                                  call->argument[2], PT_READ);
 }
 
-static enum cl_status sys_system_control(struct call *call)
+enum cl_status sys_system_control(struct call *call)
 {
     switch (call->argument[1]) {
     case SYSTEM_POWER_OFF:
@@ -124,21 +124,5 @@ static enum cl_status sys_system_control(struct call *call)
         return CL_OK;
     default:
         return refuse(CL_BAD_ARGUMENT, "system_control has no operation %lu", call->argument[1]);
-    }
-}
-
-enum cl_status syscall_system(struct call *call, enum syscall_number number)
-{
-    switch (number) {
-    case SYS_SYSTEM_INFO:
-        return sys_system_info(call);
-    case SYS_LOG_READ:
-        return sys_log_read(call);
-    case SYS_LOG_WRITE:
-        return sys_log_write(call);
-    case SYS_TRACE_MAP:
-        return sys_trace_map(call);
-    default:
-        return sys_system_control(call);
     }
 }

@@ -31,8 +31,12 @@ void kernel_exit(void) __attribute__((noreturn));
 /* Give the CPU to whom the scheduler wants. */
 void schedule(struct cpu *cpu);
 
-/* A new object of `size` bytes with one reference, on the account's list. NULL: no memory. Structure lock but at boot. */
-void *object_create(struct account *account, enum object_type type, size_t size) CL_MUST_CHECK;
+/* A new object with one reference, zeroed, on the account's list. NULL: no memory, with the reason left as the refusal.
+ * Structure lock but at boot.
+ *
+ * A function X_create puts the object into `*created` as soon as it exists. If it fails later, whoever called it takes
+ * apart what is there by object_destroy(), which then never takes more than one piece. */
+void *object_create(struct account *account, enum object_type type) CL_MUST_CHECK;
 void object_reference(struct object *object);
 /* The last reference sends it to the graveyard; freed there when all CPUs have passed. Any CPU. */
 void object_drop(struct object *object);

@@ -141,31 +141,21 @@ enum cl_status thread_create(struct domain *domain, struct account *account, con
                              struct thread **created)
 {
     struct thread *thread;
-    enum cl_status status;
 
     TRY(check_arguments(arguments));
-    thread = object_create(account, OBJECT_THREAD, sizeof(*thread));
+    thread = *created = object_create(account, OBJECT_THREAD);
     if (thread == NULL)
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a thread");
+        return CL_NO_MEMORY;
     thread->deadline.cpu = UINT32_MAX;
     thread->wait = WAIT_STOPPED;
-    status = sched_thread_init(&thread->sched, &account->sched, arguments->priority, arguments->cpu, AFFINITY_ALL);
-    if (status == CL_OK) {
-        thread->page = pool_take(account, PAGE_SIZE);
-        thread->xstate = xstate_create(account);
-        if (thread->page == NULL || thread->xstate == NULL)
-            status = refuse(CL_NO_MEMORY, "the account has no kernel memory left for a thread's page and XSAVE area");
-    }
-    if (status == CL_OK)
-        status =
-            space_map_kernel_page(&domain->space, account, thread->page, arguments->page_address, PT_READ | PT_WRITE);
     thread->domain = domain;
     object_reference(&domain->object);
-    if (status != CL_OK) {
-        enum cl_status destroyed = object_destroy(&thread->object);
-        ASSERT(destroyed == CL_OK);
-        return status;
-    }
+    TRY(sched_thread_init(&thread->sched, &account->sched, arguments->priority, arguments->cpu, AFFINITY_ALL));
+    thread->page = pool_take(account, PAGE_SIZE);
+    thread->xstate = xstate_create(account);
+    if (thread->page == NULL || thread->xstate == NULL)
+        return CL_NO_MEMORY;
+    TRY(space_map_kernel_page(&domain->space, account, thread->page, arguments->page_address, PT_READ | PT_WRITE));
     thread->page->self = arguments->page_address;
     thread->page_address = arguments->page_address;
     thread->fs_base = arguments->fs_base;
@@ -175,12 +165,13 @@ enum cl_status thread_create(struct domain *domain, struct account *account, con
                                             .cs = SELECTOR_USER_CODE,
                                             .ss = SELECTOR_USER_DATA,
                                             .rflags = RFLAGS_FIXED | RFLAGS_IF };
-    *created = thread;
     return CL_OK;
 }
 
-enum cl_status thread_destroy(struct thread *thread)
+enum cl_status thread_destroy(struct object *object)
 {
+    struct thread *thread = (struct thread *)object;
+
     if (!thread_stop(thread))
         return CL_IN_PROGRESS;
     if (thread->watched != NULL) {
@@ -191,9 +182,12 @@ enum cl_status thread_destroy(struct thread *thread)
     return space_unmap_kernel_page(&thread->domain->space, &thread->page_address);
 }
 
-void thread_free(struct thread *thread)
+bool thread_free(struct object *object)
 {
-    pool_give(thread->object.account, thread->page);
-    pool_give(thread->object.account, thread->xstate);
+    struct thread *thread = (struct thread *)object;
+
+    pool_give(object->account, thread->page);
+    pool_give(object->account, thread->xstate);
     object_drop(&thread->domain->object);
+    return true;
 }

@@ -73,10 +73,10 @@ void thread_deadline_passed(struct thread *thread);
 bool thread_stop(struct thread *thread);
 
 /* Stop it for good and unmap its page: CL_IN_PROGRESS until that is done everywhere. Structure lock. */
-enum cl_status thread_destroy(struct thread *thread) CL_MUST_CHECK;
+enum cl_status thread_destroy(struct object *object) CL_MUST_CHECK;
 
 /* The last thing of an object's life: no reference is left. */
-void thread_free(struct thread *thread);
+bool thread_free(struct object *object);
 
 /* A thread that is stopped until thread_start(). Structure lock. CL_BAD_ARGUMENT, CL_NO_MEMORY, CL_NO_AUTHORITY,
  * CL_OCCUPIED (the address of its page). */

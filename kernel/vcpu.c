@@ -17,18 +17,19 @@
 enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, struct domain *domain,
                            uint64_t page_address, struct vcpu **created)
 {
-    enum cl_status status = CL_NO_MEMORY;
     struct vcpu *vcpu;
 
     if (index >= VM_VCPUS_MAX)
         return refuse(CL_LIMIT, "vCPU %u: a VM has vCPUs 0 to %u", index, VM_VCPUS_MAX - 1);
     if (vm->vcpu[index] != NULL)
         return refuse(CL_OCCUPIED, "vCPU %u exists already", index);
-    vcpu = object_create(account, OBJECT_VCPU, sizeof(*vcpu));
+    vcpu = *created = object_create(account, OBJECT_VCPU);
     if (vcpu == NULL)
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a vCPU");
+        return CL_NO_MEMORY;
     vcpu->vm = vm;
     object_reference(&vm->object);
+    vcpu->page_domain = domain;
+    object_reference(&domain->object);
     vcpu->index = index;
     vcpu->cpu = VCPU_NOWHERE;
     vcpu->xcr0 = XCR0_RESET;
@@ -37,24 +38,13 @@ enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t inde
     vlapic_init(&vcpu->lapic, index);
     vcpu->page = pool_take(account, PAGE_SIZE);
     vcpu->xstate = xstate_create(account);
-    if (vcpu->page != NULL && vcpu->xstate != NULL)
-        status = virt->vcpu_create(vcpu, account);
-    if (status == CL_OK) {
-        status = space_map_kernel_page(&domain->space, account, vcpu->page, page_address, PT_READ | PT_WRITE);
-        vcpu->page_domain = domain;
-        object_reference(&domain->object);
-        vcpu->page_address = status == CL_OK ? page_address : 0;
-    } else {
-        status = refuse(CL_NO_MEMORY, "the account has no kernel memory left for a vCPU's tables");
-    }
-    if (status != CL_OK) {
-        enum cl_status destroyed = object_destroy(&vcpu->object);
-        ASSERT(destroyed == CL_OK);
-        return status;
-    }
+    if (vcpu->page == NULL || vcpu->xstate == NULL)
+        return CL_NO_MEMORY;
+    TRY(virt->vcpu_create(vcpu, account));
+    TRY(space_map_kernel_page(&domain->space, account, vcpu->page, page_address, PT_READ | PT_WRITE));
+    vcpu->page_address = page_address;
     vm->vcpu[index] = vcpu;
     vm->vcpu_count++;
-    *created = vcpu;
     return CL_OK;
 }
 
@@ -91,11 +81,12 @@ void vcpu_unload(struct cpu *cpu)
 }
 
 /* The page first: it may be mapped in a domain that lives on. */
-enum cl_status vcpu_destroy(struct vcpu *vcpu)
+enum cl_status vcpu_destroy(struct object *object)
 {
+    struct vcpu *vcpu = (struct vcpu *)object;
     uint32_t where = __atomic_load_n(&vcpu->cpu, __ATOMIC_ACQUIRE);
-
     struct thread *runner = __atomic_load_n(&vcpu->runner, __ATOMIC_ACQUIRE);
+
     if (runner != NULL && (READ_ONCE(runner->stop) || READ_ONCE(runner->domain->stopped))) {
         bool stopped = thread_stop(runner); /* it will never come back to give the vCPU up itself */
         (void)stopped;
@@ -113,8 +104,7 @@ enum cl_status vcpu_destroy(struct vcpu *vcpu)
             cpu_attention(&cpus[where], ATTENTION_UNLOAD);
         return CL_IN_PROGRESS;
     }
-    if (vcpu->page_domain != NULL)
-        TRY(space_unmap_kernel_page(&vcpu->page_domain->space, &vcpu->page_address));
+    TRY(space_unmap_kernel_page(&vcpu->page_domain->space, &vcpu->page_address));
     if (vcpu->vm->vcpu[vcpu->index] == vcpu) {
         vcpu->vm->vcpu[vcpu->index] = NULL;
         vcpu->vm->vcpu_count--;
@@ -122,15 +112,15 @@ enum cl_status vcpu_destroy(struct vcpu *vcpu)
     return CL_OK;
 }
 
-void vcpu_free(struct vcpu *vcpu)
+bool vcpu_free(struct object *object)
 {
-    struct account *account = vcpu->object.account;
+    struct vcpu *vcpu = (struct vcpu *)object;
 
     if (vcpu->virt != NULL)
-        virt->vcpu_destroy(vcpu, account);
-    pool_give(account, vcpu->page);
-    pool_give(account, vcpu->xstate);
-    if (vcpu->page_domain != NULL)
-        object_drop(&vcpu->page_domain->object);
+        virt->vcpu_destroy(vcpu, object->account);
+    pool_give(object->account, vcpu->page);
+    pool_give(object->account, vcpu->xstate);
+    object_drop(&vcpu->page_domain->object);
     object_drop(&vcpu->vm->object);
+    return true;
 }

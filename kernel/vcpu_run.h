@@ -17,8 +17,8 @@ struct xstate;
 enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, struct domain *domain,
                            uint64_t page_address, struct vcpu **created) CL_MUST_CHECK;
 /* CL_IN_PROGRESS while it runs or is loaded somewhere: kicks it. Structure lock. */
-enum cl_status vcpu_destroy(struct vcpu *vcpu) CL_MUST_CHECK;
-void vcpu_free(struct vcpu *vcpu);
+enum cl_status vcpu_destroy(struct object *object) CL_MUST_CHECK;
+bool vcpu_free(struct object *object);
 
 /* Become the only one who touches the vCPU's state: the thread that runs it, or one that reads or changes its registers
  * for the length of a call. CL_BUSY. */

@@ -23,9 +23,9 @@ enum cl_status vm_create(struct account *account, const char *name, struct notif
 
     if (virt == NULL)
         return refuse(CL_UNSUPPORTED, "this machine or build cannot run VMs: the boot log says why");
-    vm = object_create(account, OBJECT_VM, sizeof(*vm));
+    vm = *created = object_create(account, OBJECT_VM);
     if (vm == NULL)
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a VM");
+        return CL_NO_MEMORY;
     memcpy(vm->name, name, VM_NAME_MAX - 1);
     vm->events = events;
     vm->events_bit = bit;
@@ -33,18 +33,16 @@ enum cl_status vm_create(struct account *account, const char *name, struct notif
     memset(vm->cpuid_first, VM_CPUID_NONE, sizeof(vm->cpuid_first));
     vm->cpuid = pool_take(account, PAGE_SIZE);
     vm->msr = pool_take(account, PAGE_SIZE);
-    if (vm->cpuid == NULL || vm->msr == NULL || pt_create(&vm->space.pt, virt->nested_format, account) != CL_OK ||
-        virt->vm_create(vm, account) != CL_OK) {
-        enum cl_status status = object_destroy(&vm->object);
-        ASSERT(status == CL_OK);
-        return refuse(CL_NO_MEMORY, "the account has no kernel memory left for a VM's tables");
-    }
-    *created = vm;
-    return CL_OK;
+    if (vm->cpuid == NULL || vm->msr == NULL)
+        return CL_NO_MEMORY;
+    TRY(pt_create(&vm->space.pt, virt->nested_format, account));
+    return virt->vm_create(vm, account);
 }
 
-enum cl_status vm_destroy(struct vm *vm)
+enum cl_status vm_destroy(struct object *object)
 {
+    struct vm *vm = (struct vm *)object;
+
     for (unsigned i = 0; i < VM_VCPUS_MAX; i++) {
         if (vm->vcpu[i] != NULL) {
             TRY(object_destroy(&vm->vcpu[i]->object));
@@ -55,19 +53,19 @@ enum cl_status vm_destroy(struct vm *vm)
         if (vm->doorbell[i] != NULL)
             TRY(object_destroy(&vm->doorbell[i]->object));
     }
-    return vm->space.pt.root != NULL ? space_unmap_all(&vm->space) : CL_OK;
+    return space_unmap_all(&vm->space);
 }
 
-bool vm_free(struct vm *vm)
+bool vm_free(struct object *object)
 {
-    struct account *account = vm->object.account;
+    struct vm *vm = (struct vm *)object;
 
     if (vm->space.pt.root != NULL && !pt_destroy(&vm->space.pt, 0, ROOT_ENTRIES, TABLE_PIECE))
         return false;
     if (vm->virt != NULL)
-        virt->vm_destroy(vm, account);
-    pool_give(account, vm->cpuid);
-    pool_give(account, vm->msr);
+        virt->vm_destroy(vm, object->account);
+    pool_give(object->account, vm->cpuid);
+    pool_give(object->account, vm->msr);
     object_drop(&vm->events->object);
     return true;
 }

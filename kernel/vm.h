@@ -51,9 +51,9 @@ struct vm {
 /* An empty VM. `events` hears of EOIs of level vectors by `bit`. Structure lock. */
 enum cl_status vm_create(struct account *account, const char *name, struct notification *events, unsigned bit,
                          struct vm **created) CL_MUST_CHECK;
-enum cl_status vm_destroy(struct vm *vm) CL_MUST_CHECK;
+enum cl_status vm_destroy(struct object *object) CL_MUST_CHECK;
 /* The last thing of its life, in pieces: true when done. */
-bool vm_free(struct vm *vm);
+bool vm_free(struct object *object);
 
 /* Put entries [first, first + count) of the CPUID or MSR policy in place; refused once a vCPU exists, and when the table
  * would not be sorted. Structure lock. */
@@ -91,8 +91,7 @@ const struct vm_msr_entry *vm_msr_find(const struct vm *vm, uint32_t index);
 enum cl_status vm_doorbell_add(struct vm *vm, uint16_t port, unsigned width, struct notification *target,
                                unsigned bit) CL_MUST_CHECK;
 enum cl_status vm_doorbell_remove(struct vm *vm, uint16_t port, unsigned width) CL_MUST_CHECK;
-void doorbell_destroy(struct vm_doorbell *doorbell);
-void doorbell_free(struct vm_doorbell *doorbell);
+enum cl_status doorbell_destroy(struct object *object) CL_MUST_CHECK;
 /* Ring it; false when there is none. No lock. */
 bool vm_doorbell_ring(struct vm *vm, uint16_t port, unsigned width);
 

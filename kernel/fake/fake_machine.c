@@ -442,7 +442,7 @@ void fake_machine_stop(void)
 {
     fake_allocations_fail_from(0);
     while (fake_root->objects != NULL) {
-        struct object *object = fake_root->objects;
+        struct object *object = container_of(fake_root->objects, struct object, link);
         enum cl_status status = fake_destroy(object);
         if (status != CL_OK)
             panic("an object of type %u could not be destroyed: status %u, \"%s\"", object->type, status, fake_refusal);

@@ -80,7 +80,7 @@ static inline enum cl_status unmap_all(struct space *space, uint64_t address)
 
 static inline struct notification *new_notification(void)
 {
-    struct notification *notification = object_create(fake_root, OBJECT_NOTIFICATION, sizeof(*notification));
+    struct notification *notification = object_create(fake_root, OBJECT_NOTIFICATION);
 
     assert_non_null(notification);
     return notification;

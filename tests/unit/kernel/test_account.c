@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
+/* SOURCES: kernel/object.c kernel/object_table.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
  * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
@@ -17,8 +17,13 @@ static enum cl_status make_child(struct account *parent, uint64_t kernel, uint64
                                            .affinity = AFFINITY_ALL,
                                            .scheduling_class = CLASS_FAIR,
                                            .weight = WEIGHT_DEFAULT };
+    enum cl_status status = account_create(parent, &arguments, child);
 
-    return account_create(parent, &arguments, child);
+    if (status != CL_OK && *child != NULL) {
+        assert_int_equal(object_destroy(&(*child)->object), CL_OK);
+        *child = NULL;
+    }
+    return status;
 }
 
 static void a_purse_cannot_be_overdrawn(void **state)
@@ -82,7 +87,7 @@ static void a_child_larger_than_its_parent_is_refused_and_costs_nothing(void **s
 static void the_root_account_stays(void **state)
 {
     (void)state;
-    assert_int_equal(account_destroy(fake_root), CL_BAD_ARGUMENT);
+    assert_int_equal(account_destroy(&fake_root->object), CL_BAD_ARGUMENT);
 }
 
 static void an_account_takes_everything_it_paid_for_with_it(void **state)
@@ -91,7 +96,7 @@ static void an_account_takes_everything_it_paid_for_with_it(void **state)
     struct account *account = fake_child_account(1024 * KIB, 64 * PAGE_SIZE), *child = NULL;
     struct domain *domain = fake_domain(account);
     struct memory *memory = NULL;
-    struct notification *notification = object_create(account, OBJECT_NOTIFICATION, sizeof(*notification));
+    struct notification *notification = object_create(account, OBJECT_NOTIFICATION);
     static const char name[VM_NAME_MAX] = "guest";
     struct vm *vm = NULL;
     struct vcpu *vcpu = NULL;
@@ -100,7 +105,7 @@ static void an_account_takes_everything_it_paid_for_with_it(void **state)
     assert_non_null(notification);
     fake_thread_run(fake_thread(domain, account, 0x600000, 1));
     assert_int_equal(make_child(account, 64 * KIB, 0, &child), CL_OK);
-    assert_non_null(object_create(child, OBJECT_NOTIFICATION, sizeof(*notification)));
+    assert_non_null(object_create(child, OBJECT_NOTIFICATION));
     assert_int_equal(memory_create(account, 20 * PAGE_SIZE, 0, &memory), CL_OK);
     assert_int_equal(map_all(memory, &domain->space, 0, 20 * PAGE_SIZE, 0x1000000), CL_OK);
     assert_int_equal(vm_create(account, name, notification, 0, &vm), CL_OK);
@@ -123,7 +128,7 @@ static void a_husk_keeps_the_purse_until_its_last_capability_goes(void **state)
     struct domain *holder = fake_domain(fake_root);
     uint64_t used = fake_root->used[PURSE_KERNEL];
     struct account *account = fake_child_account(64 * KIB, 0);
-    struct notification *notification = object_create(account, OBJECT_NOTIFICATION, sizeof(*notification));
+    struct notification *notification = object_create(account, OBJECT_NOTIFICATION);
 
     (void)state;
     cap_insert(holder, 1, &notification->object, RIGHT_ALL);
@@ -162,11 +167,7 @@ static void an_account_too_small_for_a_call_is_as_before(void **state)
     (void)state;
     for (uint64_t n = 1; completed < 5; n++) {
         struct account *account = fake_child_account(1024 * KIB, 64 * PAGE_SIZE);
-        struct account *child;
-        struct domain *domain;
-        struct memory *memory;
-        struct notification *events = object_create(account, OBJECT_NOTIFICATION, sizeof(*events));
-        struct vm *vm;
+        struct notification *events = object_create(account, OBJECT_NOTIFICATION);
 
         fake_all_leave();
         uint64_t used = account->used[PURSE_KERNEL];
@@ -177,20 +178,16 @@ static void an_account_too_small_for_a_call_is_as_before(void **state)
             fake_allocations_fail_from(n);
             switch (call) {
             case 0:
-                status = make_child(account, 64 * KIB, PAGE_SIZE, &child);
-                made = status == CL_OK ? &child->object : NULL;
+                status = make_child(account, 64 * KIB, PAGE_SIZE, (struct account **)&made);
                 break;
             case 1:
-                status = domain_create(account, name, 4096, &domain);
-                made = status == CL_OK ? &domain->object : NULL;
+                status = domain_create(account, name, 4096, (struct domain **)&made);
                 break;
             case 2:
-                status = memory_create(account, PAGE_SIZE, 0, &memory);
-                made = status == CL_OK ? &memory->object : NULL;
+                status = memory_create(account, PAGE_SIZE, 0, (struct memory **)&made);
                 break;
             case 3:
-                status = vm_create(account, name, events, 0, &vm);
-                made = status == CL_OK ? &vm->object : NULL;
+                status = vm_create(account, name, events, 0, (struct vm **)&made);
                 break;
             default:
                 break;
@@ -198,7 +195,10 @@ static void an_account_too_small_for_a_call_is_as_before(void **state)
             fake_allocations_fail_from(0);
             assert_true(status == CL_OK || status == CL_NO_MEMORY);
             completed += status == CL_OK;
-            if (made != NULL)
+            /* what was made in vain is taken apart in one piece */
+            if (made != NULL && status != CL_OK)
+                assert_int_equal(object_destroy(made), CL_OK);
+            else if (made != NULL)
                 assert_int_equal(fake_destroy(made), CL_OK);
             for (unsigned i = 0; i < 4; i++)
                 fake_all_leave();
@@ -218,9 +218,9 @@ static void the_graveyard_needs_no_further_shootdown_to_empty(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 30; i++)
-        assert_non_null(object_create(account, OBJECT_NOTIFICATION, sizeof(struct notification)));
+        assert_non_null(object_create(account, OBJECT_NOTIFICATION));
     while (account->objects != NULL)
-        assert_int_equal(object_destroy(account->objects), CL_OK);
+        assert_int_equal(object_destroy(container_of(account->objects, struct object, link)), CL_OK);
     for (uint32_t cpu = 0; cpu < CPUS; cpu++)
         (void)fake_cpu_leave(cpu);
     for (uint32_t cpu = 0; cpu < CPUS; cpu++)

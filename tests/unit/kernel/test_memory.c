@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
+/* SOURCES: kernel/object.c kernel/object_table.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
  * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
@@ -286,7 +286,12 @@ static enum cl_status make_and_map(struct memory **memory, struct space *space)
     uint64_t done;
     enum cl_status status = CL_IN_PROGRESS;
 
-    TRY(memory_create(fake_root, 1030 * PAGE_SIZE, MEMORY_LARGE, memory));
+    if (memory_create(fake_root, 1030 * PAGE_SIZE, MEMORY_LARGE, memory) != CL_OK) {
+        if (*memory != NULL)
+            assert_int_equal(object_destroy(&(*memory)->object), CL_OK);
+        *memory = NULL;
+        return CL_NO_MEMORY;
+    }
     while (status == CL_IN_PROGRESS)
         status =
             memory_map(*memory, space, fake_root, 0, 1030 * PAGE_SIZE, UINT64_C(0x7f0000000000), ALL_RIGHTS, &done);

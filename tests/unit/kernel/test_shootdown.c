@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
+/* SOURCES: kernel/object.c kernel/object_table.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
  * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
@@ -153,7 +153,7 @@ static void a_destroyed_object_stays_destroyed(void **state)
 
 static void the_system_object_cannot_be_destroyed(void **state)
 {
-    struct object *system = object_create(NULL, OBJECT_SYSTEM, sizeof(*system));
+    struct object *system = object_create(NULL, OBJECT_SYSTEM);
 
     (void)state;
     assert_int_equal(object_destroy(system), CL_BAD_ARGUMENT);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: kernel/object.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
+/* SOURCES: kernel/object.c kernel/object_table.c kernel/account.c kernel/domain.c kernel/memory.c kernel/mapping.c kernel/notification.c
  * kernel/thread.c kernel/timer.c kernel/time.c kernel/fake/fake_system.c kernel/vm.c kernel/doorbell.c kernel/vcpu.c
  * kernel/fake/fake_vcpu_run.c kernel/vcpu_exit.c kernel/vlapic.c kernel/irq.c kernel/frames.c kernel/pool.c kernel/pagetable.c
  * kernel/pagetable_formats_table.c kernel/sched.c kernel/heap.c kernel/cap.c kernel/fake/fake_machine.c
@@ -30,12 +30,12 @@ static void begin(void)
 
     account = fake_child_account(UINT64_C(4) << 20, UINT64_C(8) << 20);
     domain = fake_domain(account);
-    events = object_create(account, OBJECT_NOTIFICATION, sizeof(*events));
+    events = object_create(account, OBJECT_NOTIFICATION);
     assert_non_null(events);
     thread = fake_thread(domain, account, PAGE_ONE, 0);
     other = fake_thread(domain, account, PAGE_TWO, 1);
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
-        boot_objects[i] = object_create(NULL, types[i], sizeof(struct object));
+        boot_objects[i] = object_create(NULL, types[i]);
         assert_non_null(boot_objects[i]);
     }
     cap_insert(domain, SELF, &domain->object, RIGHT_ALL);
