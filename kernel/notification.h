@@ -33,14 +33,14 @@ void notification_signal(struct notification *notification, uint64_t bits);
 enum cl_status notification_wait(struct notification *notification, struct thread *thread, uint64_t deadline_tsc,
                                  uint64_t *bits) CL_MUST_CHECK;
 
-/* The thread is inside vcpu_run and wants to hear of bits. CL_BUSY if another one does. */
+/* End whatever wait the thread is in, with `status`; CL_TIMED_OUT only when its deadline has passed. Any CPU. */
+void notification_end_wait(struct thread *thread, enum cl_status status);
+
+/* From now on the thread, whenever it is inside vcpu_run, hears of bits of this notification, and of no other's; NULL: of
+ * none. CL_BUSY if another thread does. Called by the thread, or when it has stopped. */
 enum cl_status notification_watch(struct notification *notification, struct thread *thread) CL_MUST_CHECK;
-void notification_unwatch(struct notification *notification, struct thread *thread);
 
 /* Destroyed: whoever waits gets CL_STOPPED. */
 enum cl_status notification_destroy(struct object *object) CL_MUST_CHECK;
-
-/* Forget a thread that is being stopped. */
-void notification_forget(struct notification *notification, struct thread *thread);
 
 #endif

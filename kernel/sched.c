@@ -4,10 +4,12 @@
 
 #include "kernel/assert.h"
 
-#define SEQUENCE_BITS 56           /* a real-time place: (31 - priority) above, a sequence number below */
-#define UTILISATION_SHIFT 20       /* of a CPU: 1 << 20 is all of it */
-#define RELEASES_PER_PICK 8        /* throttled groups that one pick looks at; the rest follows at once */
-#define MISSED_PERIODS_MAX 0x10000 /* beyond these any overrun is paid */
+#define SEQUENCE_BITS 56                  /* a real-time place: (31 - priority) above, a sequence number below */
+#define UTILISATION_SHIFT 20              /* of a CPU: 1 << 20 is all of it */
+#define RELEASES_PER_PICK 8               /* throttled groups that one pick looks at; the rest follows at once */
+#define MISSED_TURNS_MAX 0x10000          /* beyond these any overrun is paid */
+#define VIRTUAL_BEGIN (UINT64_C(1) << 63) /* virtual time comes after every real-time place: one queue holds both */
+#define VIRTUAL_SHIFT 4                   /* so that a slice at the greatest weight is still many units long */
 
 static unsigned cpu_count;
 static uint64_t existing_cpus;
@@ -51,7 +53,7 @@ void sched_cpu_init(unsigned index, struct sched_cpu *cpu, uint64_t now)
     ASSERT(index < cpu_count);
     cpu->charged_tsc = now;
     cpu->event_tsc = SCHED_NEVER;
-    cpu->slice_end = SCHED_NEVER;
+    cpu->virtual_time = VIRTUAL_BEGIN;
     table[index] = cpu;
     __atomic_fetch_or(&idle_mask, UINT64_C(1) << index, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&online_mask, UINT64_C(1) << index, __ATOMIC_SEQ_CST);
@@ -120,7 +122,7 @@ void sched_account_init(struct sched_account *account, struct sched_account *par
         .affinity = affinity_of_child(parent, authority->affinity),
         .budget_tsc = authority->budget_tsc,
         .period_tsc = authority->period_tsc,
-        .slice = authority->class == CLASS_FAIR ? at_least(slice_tsc / authority->weight, 1) : 0,
+        .slice = authority->class == CLASS_FAIR ? (slice_tsc << VIRTUAL_SHIFT) / authority->weight : 0,
         .class = authority->class,
         .weight = authority->weight,
         .priority_max = authority->budget_tsc == 0 ? 0 : authority->priority_max,
@@ -144,82 +146,80 @@ void sched_account_retire(struct sched_account *account, struct sched_account *p
 
 /* ------------------------------------------------------------------------------------------------------- queues */
 
-static struct heap *queue_of(struct sched_cpu *cpu, const struct sched_group *group)
+static bool is_throttled(const struct sched_group *group)
 {
-    if (!is_realtime(group))
-        return &cpu->fair;
-    return group->realtime.budget_left > 0 ? &cpu->realtime : &cpu->throttled;
+    return is_realtime(group) && group->left <= 0;
 }
 
-/* The group goes where it belongs, unless it is there, or runs, or has no threads. */
-static void enqueue(struct sched_cpu *cpu, struct sched_group *group)
+/* What a group is queued by when `first` is the place of its first thread. */
+static uint64_t key_of(const struct sched_group *group, uint64_t first)
 {
-    struct heap *queue = queue_of(cpu, group);
-    uint64_t key = group->fair.virtual_deadline;
+    return is_realtime(group) ? first : group->turn_end;
+}
 
-    if (heap_contains(&group->node) || group == cpu->running || heap_min(&group->threads) == NULL)
+/* The group goes where it belongs now: nowhere when it runs or has no threads. */
+static void requeue(struct sched_cpu *cpu, struct sched_group *group)
+{
+    const struct heap_node *first = heap_min(&group->threads);
+
+    if (group->queue != NULL)
+        heap_remove(group->queue, &group->node);
+    group->queue = NULL;
+    if (group == cpu->running || first == NULL)
         return;
-    if (is_realtime(group))
-        key = queue == &cpu->throttled ? group->realtime.period_end : heap_min(&group->threads)->key;
-    heap_insert(queue, &group->node, key);
+    group->queue = is_throttled(group) ? &cpu->throttled : &cpu->ready;
+    heap_insert(group->queue, &group->node, is_throttled(group) ? group->turn_end : key_of(group, first->key));
 }
 
-static void dequeue(struct sched_cpu *cpu, struct sched_group *group)
+/* Begin the turns that are due: a fair group's when its slice is used up, a real-time group's when its period is over.
+ * An overrun is paid back out of them; what was left of a budget is lost. Periods of all accounts begin at multiples of
+ * their length. */
+static void begin_turns(struct sched_group *group, uint64_t now)
 {
-    if (heap_contains(&group->node))
-        heap_remove(queue_of(cpu, group), &group->node);
-}
+    const struct sched_account *account = group->account;
+    uint64_t turns, length = account->slice, budget = slice_tsc;
 
-/* The budgets of all periods that began since; an overrun is paid back out of them. The group is in no queue: which one
- * depends on its budget. Periods of all accounts begin at multiples of their length. */
-static void replenish(struct sched_group *group, uint64_t now)
-{
-    uint64_t periods, period = group->account->period_tsc;
-    uint64_t given_tsc = READ_ONCE(group->given) * period >> UTILISATION_SHIFT; /* to the account's children */
-    int64_t budget = (int64_t)less(group->account->budget_tsc, given_tsc);
-
-    if (now < group->realtime.period_end)
+    if (is_realtime(group)) {
+        length = account->period_tsc;
+        budget = less(account->budget_tsc, READ_ONCE(group->given) * length >> UTILISATION_SHIFT);
+        turns = now < group->turn_end ? 0 : (now - group->turn_end) / length + 1;
+    } else {
+        turns = group->left > 0 ? 0 : (uint64_t)-group->left / budget + 1;
+    }
+    if (turns == 0)
         return;
-    periods = (now - group->realtime.period_end) / period + 1;
-    group->realtime.period_end += periods * period;
-    if (periods < MISSED_PERIODS_MAX && group->realtime.budget_left + (int64_t)periods * budget < budget)
-        group->realtime.budget_left += (int64_t)periods * budget;
+    group->turn_end += turns * length;
+    if (turns < MISSED_TURNS_MAX && group->left + (int64_t)(turns * budget) < (int64_t)budget)
+        group->left += (int64_t)(turns * budget);
     else
-        group->realtime.budget_left = budget;
-}
-
-static void renew_slice(struct sched_group *group)
-{
-    if (group->fair.virtual_time >= group->fair.virtual_deadline)
-        group->fair.virtual_deadline = group->fair.virtual_time + group->account->slice;
+        group->left = (int64_t)budget;
 }
 
 /* Account the time since the last call to whoever had it. */
 static void charge(struct sched_cpu *cpu, uint64_t now)
 {
     struct sched_thread *thread = cpu->current;
-    uint64_t ticks = less(now, cpu->charged_tsc), used;
     struct sched_group *group = cpu->running;
+    uint64_t ticks = less(now, cpu->charged_tsc);
 
     cpu->charged_tsc += ticks;
-    if (thread == NULL || ticks == 0) {
+    if (thread == NULL) {
         cpu->idle_tsc += ticks;
         return;
     }
     thread->run_tsc += ticks;
     group->run_tsc += ticks;
+    group->left -= (int64_t)ticks;
     if (is_realtime(group)) {
-        group->realtime.budget_left -= (int64_t)ticks;
-        replenish(group, now);
+        begin_turns(group, now);
         return;
     }
-    used = group->fair.remainder + ticks;
-    group->fair.virtual_time += used / group->account->weight;
-    group->fair.remainder = used % group->account->weight;
-    renew_slice(group);
-    cpu->virtual_time = at_least(cpu->virtual_time, group->fair.virtual_time);
     thread->position += ticks;
-    group->fair.thread_time = at_least(group->fair.thread_time, thread->position);
+    group->thread_time = at_least(group->thread_time, thread->position);
+    if (group->left <= 0) {
+        begin_turns(group, now);
+        cpu->virtual_time = at_least(cpu->virtual_time, group->turn_end - group->account->slice);
+    }
 }
 
 static uint64_t realtime_place(struct sched_cpu *cpu, const struct sched_thread *thread)
@@ -279,42 +279,52 @@ static uint32_t choose_cpu(const struct sched_thread *thread)
 }
 
 /* A thread joins its group: where do both stand now? */
-static void place(struct sched_cpu *cpu, struct sched_group *group, struct sched_thread *thread, uint64_t now)
+static void place(struct sched_cpu *cpu, struct sched_group *group, struct sched_thread *thread)
 {
-    bool running = group == cpu->running;
-    bool alone = heap_min(&group->threads) == NULL && !running;
-
     if (is_realtime(group)) {
         thread->position = realtime_place(cpu, thread);
-        dequeue(cpu, group); /* it may have to stand further ahead now */
-        if (!running)
-            replenish(group, now);
+        if (group != cpu->running)
+            begin_turns(group, cpu->charged_tsc);
     } else {
-        thread->position = at_least(thread->position, less(group->fair.thread_time, slice_tsc));
-        if (alone && group->fair.virtual_time < less(cpu->virtual_time, group->account->slice)) {
-            group->fair.virtual_time = less(cpu->virtual_time, group->account->slice);
-            group->fair.virtual_deadline = 0;
+        thread->position = at_least(thread->position, less(group->thread_time, slice_tsc));
+        if (group->turn_end < cpu->virtual_time && group->queue == NULL && group != cpu->running) {
+            group->turn_end = cpu->virtual_time;
+            group->left = (int64_t)slice_tsc;
         }
-        renew_slice(group);
     }
     heap_insert(&group->threads, &thread->node, thread->position);
-    enqueue(cpu, group);
+    requeue(cpu, group);
 }
 
-/* Whether the CPU has to choose again because `thread` has become runnable. */
-static bool has_to_pick(const struct sched_cpu *cpu, const struct sched_thread *thread)
+/* Whether another thread of the running group comes before the running one. */
+static bool sibling_comes_first(const struct sched_cpu *cpu)
 {
-    const struct sched_group *group = group_of(thread), *running = cpu->running;
+    const struct heap_node *sibling = heap_min(&cpu->running->threads);
+    uint64_t advantage = is_realtime(cpu->running) ? 0 : slice_tsc / 4; /* not every tick is worth a switch */
 
-    if (running == NULL)
-        return true;
-    if (heap_min(&cpu->throttled) != NULL && heap_min(&cpu->throttled)->key < cpu->event_tsc)
-        return true;
-    if (is_realtime(group))
-        return group->realtime.budget_left > 0 && (!is_realtime(running) || thread->position < cpu->current->position);
-    if (is_realtime(running))
-        return false;
-    return cpu->slice_end == SCHED_NEVER || group->fair.virtual_deadline < running->fair.virtual_deadline;
+    return sibling != NULL && cpu->current->position > sibling->key + advantage;
+}
+
+/* Whether the running group has to let another one in, or has no right to run on. */
+static bool rival_comes_first(const struct sched_cpu *cpu)
+{
+    const struct heap_node *rival = heap_min(&cpu->ready);
+
+    return is_throttled(cpu->running) || (rival != NULL && rival->key < key_of(cpu->running, cpu->current->position));
+}
+
+/* When the choice has to be made anew: the budget is used up; the slice, if there is anybody to share with; or a throttled
+ * group comes back. */
+static uint64_t next_event(const struct sched_cpu *cpu)
+{
+    const struct sched_group *group = cpu->running;
+    const struct heap_node *throttled = heap_min(&cpu->throttled);
+    uint64_t event = throttled != NULL ? throttled->key : SCHED_NEVER, end;
+
+    if (group == NULL || (!is_realtime(group) && heap_min(&cpu->ready) == NULL && heap_min(&group->threads) == NULL))
+        return event;
+    end = cpu->charged_tsc + at_least((uint64_t)group->left, is_realtime(group) ? 0 : slice_tsc / 16);
+    return end < event ? end : event;
 }
 
 int sched_wake(struct sched_thread *thread, uint64_t now)
@@ -335,8 +345,9 @@ int sched_wake(struct sched_thread *thread, uint64_t now)
     charge(cpu, now);
     thread->state = SCHED_QUEUED;
     WRITE_ONCE(cpu->runnable, cpu->runnable + 1);
-    place(cpu, group_of(thread), thread, now);
-    pick = has_to_pick(cpu, thread);
+    place(cpu, &thread->account->group[target], thread);
+    pick =
+        cpu->running == NULL || sibling_comes_first(cpu) || rival_comes_first(cpu) || next_event(cpu) < cpu->event_tsc;
     lock_release(&cpu->lock);
     return pick ? (int)target : SCHED_NO_CPU;
 }
@@ -356,11 +367,10 @@ int sched_block(struct sched_thread *thread, uint64_t now)
         cpu->running = NULL;
     } else if (thread->state == SCHED_QUEUED) {
         heap_remove(&group->threads, &thread->node);
-        dequeue(cpu, group); /* its place may have been this thread's */
     }
     if (thread->state != SCHED_BLOCKED)
         WRITE_ONCE(cpu->runnable, cpu->runnable - 1);
-    enqueue(cpu, group);
+    requeue(cpu, group); /* its place may have been this thread's */
     WRITE_ONCE(thread->state, SCHED_BLOCKED);
     lock_release(&cpu->lock);
     return pick;
@@ -369,106 +379,72 @@ int sched_block(struct sched_thread *thread, uint64_t now)
 /* -------------------------------------------------------------------------------------------- on the CPU itself */
 
 /* Groups whose next period has begun come back, a few at a time. */
-static void release_throttled(struct sched_cpu *cpu, uint64_t now)
+static void release_throttled(struct sched_cpu *cpu)
 {
     for (unsigned i = 0; i < RELEASES_PER_PICK; i++) {
         struct heap_node *node = heap_min(&cpu->throttled);
 
-        if (node == NULL || node->key > now)
+        if (node == NULL || node->key > cpu->charged_tsc)
             return;
-        heap_remove(&cpu->throttled, node);
-        replenish(container_of(node, struct sched_group, node), now);
-        enqueue(cpu, container_of(node, struct sched_group, node));
+        begin_turns(container_of(node, struct sched_group, node), cpu->charged_tsc);
+        requeue(cpu, container_of(node, struct sched_group, node));
     }
 }
 
-/* Whether nobody in the queues comes before the running thread. */
-static bool stays(const struct sched_cpu *cpu)
+/* `thread`, which has left its group's heap, runs instead of the one that runs now. */
+static void run_instead(struct sched_cpu *cpu, struct sched_thread *thread)
 {
-    const struct sched_group *group = cpu->running;
-    const struct heap_node *sibling, *rival = heap_min(&cpu->realtime);
+    struct sched_thread *before = cpu->current;
 
-    if (group == NULL)
-        return false;
-    sibling = heap_min(&group->threads);
-    if (is_realtime(group))
-        return group->realtime.budget_left > 0 && (rival == NULL || cpu->current->position < rival->key) &&
-               (sibling == NULL || cpu->current->position < sibling->key);
-    if (rival != NULL || (sibling != NULL && cpu->current->position > sibling->key + slice_tsc / 4))
-        return false;
-    return heap_min(&cpu->fair) == NULL || group->fair.virtual_deadline <= heap_min(&cpu->fair)->key;
+    cpu->current = thread;
+    if (thread != NULL)
+        thread->state = SCHED_RUNNING;
+    if (before == NULL)
+        return;
+    before->state = SCHED_QUEUED;
+    heap_insert(&group_of(before)->threads, &before->node, before->position);
 }
 
-static void put_back(struct sched_cpu *cpu)
+static struct sched_thread *first_of(struct sched_group *group)
 {
-    struct sched_thread *thread = cpu->current;
+    return container_of(heap_pop(&group->threads), struct sched_thread, node);
+}
+
+static void choose(struct sched_cpu *cpu)
+{
     struct sched_group *group = cpu->running;
 
-    cpu->current = NULL;
-    cpu->running = NULL;
-    if (thread == NULL)
-        return;
-    thread->state = SCHED_QUEUED;
-    heap_insert(&group->threads, &thread->node, thread->position);
-    enqueue(cpu, group);
+    if (group != NULL && sibling_comes_first(cpu))
+        run_instead(cpu, first_of(group));
+    if (group != NULL && rival_comes_first(cpu)) {
+        run_instead(cpu, NULL);
+        cpu->running = NULL;
+        requeue(cpu, group);
+    }
+    if (cpu->running == NULL && heap_min(&cpu->ready) != NULL) {
+        group = container_of(heap_min(&cpu->ready), struct sched_group, node);
+        cpu->running = group;
+        requeue(cpu, group);
+        run_instead(cpu, first_of(group));
+    }
 }
 
-static void take_first(struct sched_cpu *cpu)
-{
-    struct heap_node *node = heap_pop(heap_min(&cpu->realtime) != NULL ? &cpu->realtime : &cpu->fair);
-
-    if (node == NULL)
-        return;
-    cpu->running = container_of(node, struct sched_group, node);
-    cpu->current = container_of(heap_pop(&cpu->running->threads), struct sched_thread, node);
-    cpu->current->state = SCHED_RUNNING;
-}
-
-/* The choice holds until the budget is used up; or, if there is anybody to share with, the slice. */
-static uint64_t end_of_turn(const struct sched_cpu *cpu, uint64_t now)
-{
-    const struct sched_group *group = cpu->running;
-    uint64_t left;
-
-    if (group == NULL)
-        return SCHED_NEVER;
-    if (is_realtime(group))
-        return now + (uint64_t)group->realtime.budget_left;
-    if (heap_min(&cpu->fair) == NULL && heap_min(&group->threads) == NULL)
-        return SCHED_NEVER;
-    left = (group->fair.virtual_deadline - group->fair.virtual_time) * group->account->weight - group->fair.remainder;
-    return now + at_least(left, slice_tsc / 16);
-}
-
-struct sched_thread *sched_pick(unsigned index, uint64_t now, uint64_t *event_tsc)
+struct sched_thread *sched_pick(unsigned index, uint64_t now)
 {
     struct sched_cpu *cpu = table[index];
     struct sched_thread *picked;
-    const struct heap_node *throttled;
 
     lock_acquire(&cpu->lock);
     charge(cpu, now);
-    now = cpu->charged_tsc;
-    release_throttled(cpu, now);
-    if (!stays(cpu)) {
-        put_back(cpu);
-        take_first(cpu);
-    }
+    release_throttled(cpu);
+    choose(cpu);
     picked = cpu->current;
     WRITE_ONCE(cpu->picked, picked);
-    cpu->slice_end = end_of_turn(cpu, now);
-    throttled = heap_min(&cpu->throttled);
-    cpu->event_tsc = throttled != NULL && throttled->key < cpu->slice_end ? throttled->key : cpu->slice_end;
-    *event_tsc = cpu->event_tsc;
+    cpu->event_tsc = next_event(cpu);
     if ((READ_ONCE(idle_mask) >> index & 1) != (picked == NULL))
         __atomic_fetch_xor(&idle_mask, UINT64_C(1) << index, __ATOMIC_RELAXED);
     lock_release(&cpu->lock);
     return picked;
-}
-
-void sched_switched(unsigned index)
-{
-    __atomic_store_n(&table[index]->loaded, table[index]->picked, __ATOMIC_RELEASE);
 }
 
 void sched_yield(unsigned index, uint64_t now)
@@ -484,16 +460,11 @@ void sched_yield(unsigned index, uint64_t now)
         cpu->current->position = realtime_place(cpu, cpu->current);
     } else if (group != NULL) { /* just far enough back for the next one to come first */
         sibling = heap_min(&group->threads);
-        rival = heap_min(&cpu->fair);
+        rival = heap_min(&cpu->ready);
         if (sibling != NULL)
             cpu->current->position = at_least(cpu->current->position, sibling->key + slice_tsc / 4 + 1);
         if (rival != NULL)
-            group->fair.virtual_deadline = at_least(group->fair.virtual_deadline, rival->key + 1);
+            group->turn_end = at_least(group->turn_end, rival->key + 1);
     }
     lock_release(&cpu->lock);
-}
-
-uint64_t sched_next_event(unsigned index)
-{
-    return READ_ONCE(table[index]->event_tsc);
 }

@@ -58,20 +58,12 @@ struct sched_group {
     struct heap_node node;         /* [q]  in one of the CPU's heaps; in none while it is empty or its thread runs */
     struct heap threads;           /* [q]  runnable threads, without the running one */
     struct sched_account *account; /* [i] */
+    struct heap *queue;            /* [q]  which one */
+    int64_t left;                  /* [q]  ticks of its slice or, real-time, of its budget; an overrun is owed */
+    uint64_t turn_end;             /* [q]  fair: virtual time at the end of the slice; real-time: end of the period */
+    uint64_t thread_time;          /* [q]  fair: how far the thread that ran most has come */
     uint64_t run_tsc;              /* [q]  all that it ever used here */
-    union {
-        struct {
-            uint64_t virtual_time;     /* [q]  ticks used / weight */
-            uint64_t virtual_deadline; /* [q]  virtual_time at which the current slice is used up */
-            uint64_t thread_time;      /* [q]  how far the thread that ran most has come */
-            uint64_t remainder;        /* [q]  of the division by weight */
-        } fair;
-        struct {
-            int64_t budget_left; /* [q]  in this period; an overrun is owed by the next */
-            uint64_t period_end; /* [q] */
-        } realtime;
-    };
-    uint32_t given; /* [s]  utilisation handed to children, in 1/2^20 of this CPU */
+    uint32_t given;                /* [s]  utilisation handed to children, in 1/2^20 of this CPU */
 };
 
 /* Embedded in struct account. */
@@ -80,7 +72,7 @@ struct sched_account {
     uint64_t affinity;         /* [i]  existing CPUs only */
     uint64_t budget_tsc;       /* [i] */
     uint64_t period_tsc;       /* [i] */
-    uint64_t slice;            /* [i]  fair: a slice in virtual time */
+    uint64_t slice;            /* [i]  fair: a slice in virtual time: the longer the smaller the weight */
     uint32_t class;            /* [i] */
     uint32_t weight;           /* [i] */
     uint32_t priority_max;     /* [i] */
@@ -104,17 +96,15 @@ struct sched_thread {
 struct sched_cpu {
     _Alignas(64) struct spinlock lock;
     uint32_t runnable;            /* [q]  queued and running threads; read without the lock as a hint of load */
-    struct heap realtime;         /* [q]  groups by their first thread's place */
-    struct heap fair;             /* [q]  groups by virtual deadline */
+    struct heap ready;            /* [q]  real-time groups by their first thread's place, then fair ones by deadline */
     struct heap throttled;        /* [q]  real-time groups with threads but no budget, by period end */
     struct sched_thread *current; /* [q]  NULL: idle, or just blocked */
     struct sched_group *running;  /* [q]  its group */
     struct sched_thread *picked;  /* [c]  what the last pick returned */
     struct sched_thread *loaded;  /* [c]  whose registers are in this CPU; `picked` from sched_switched on */
     uint64_t charged_tsc;         /* [q]  time is accounted up to here */
-    uint64_t slice_end;           /* [q]  of it, the end of the running thread's turn */
-    uint64_t event_tsc;           /* [q]  what the last pick returned */
-    uint64_t virtual_time;        /* [q]  how far the fair group that came furthest has come */
+    uint64_t event_tsc;           /* [q]  when sched_pick has to be called again; SCHED_NEVER: when somebody wakes */
+    uint64_t virtual_time;        /* [q]  at which the slice of the fair group that came furthest has begun */
     uint64_t sequence;            /* [q]  FIFO order */
     uint64_t idle_tsc;            /* [q] */
 }; /* [q] = lock of the CPU (for a blocked thread: of its last CPU); [c] = written by the CPU itself, read by anyone;
@@ -167,20 +157,20 @@ int sched_block(struct sched_thread *thread, uint64_t now);
 
 /* -------------------------------------------------------------------------------------------- on the CPU itself */
 
-/* Choose what runs on `cpu` now; NULL: nothing, it is idle. `*event_tsc` (host TSC or SCHED_NEVER) is when sched_pick
- * has to be called again: end of slice or budget, or a throttled group comes back. Called by the CPU itself. */
-struct sched_thread *sched_pick(unsigned cpu, uint64_t now, uint64_t *event_tsc);
+/* Choose what runs on `cpu` now; NULL: nothing, it is idle. From then on the CPU's event_tsc (host TSC or SCHED_NEVER) says
+ * when it has to be called again: end of slice or budget, or a throttled group comes back. Called by the CPU itself. */
+struct sched_thread *sched_pick(unsigned cpu, uint64_t now);
 
 /* The registers of the thread that ran before the last sched_pick are saved: it may now run elsewhere, and what was
  * picked is here. Needed after each pick that returned something else than what ran before; harmless otherwise. */
-void sched_switched(unsigned cpu);
+static inline void sched_switched(struct sched_cpu *cpu)
+{
+    __atomic_store_n(&cpu->loaded, cpu->picked, __ATOMIC_RELEASE);
+}
 
 /* The running thread goes behind the others of its priority (real-time), or lets the next one in before it (fair).
  * sched_pick has to follow. (Under another name to the linker: the C library that host tests link with has a
  * sched_yield, too, and calls it.) */
 void sched_yield(unsigned cpu, uint64_t now) __asm__("kernel_sched_yield");
-
-/* What the last sched_pick returned as *event_tsc. */
-uint64_t sched_next_event(unsigned cpu);
 
 #endif

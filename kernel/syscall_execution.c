@@ -139,8 +139,6 @@ enum cl_status sys_yield(struct call *call)
 enum cl_status sys_thread_exit(struct call *call)
 {
     call->thread->stop = true;
-    lock_acquire(&call->thread->lock);
     thread_block(call->thread, WAIT_STOPPED);
-    lock_release(&call->thread->lock);
     return CL_OK;
 }

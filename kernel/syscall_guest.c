@@ -110,8 +110,6 @@ static enum cl_status access_state(struct call *call, struct vcpu *vcpu, bool se
 {
     uint64_t what = call->argument[1];
 
-    if (vcpu->cpu != VCPU_NOWHERE && vcpu->cpu != this_cpu()->index)
-        return refuse(CL_BUSY, "the vCPU is still loaded on CPU %u", vcpu->cpu);
     if (what == VCPU_STATE_LAPIC)
         return access_lapic(call, vcpu, set);
     if (what == VCPU_STATE_XSAVE)
@@ -130,20 +128,15 @@ static enum cl_status access_state(struct call *call, struct vcpu *vcpu, bool se
 /* vcpu_apic(vcpu, offset, value, write). The vCPU is held. */
 static enum cl_status access_apic(struct call *call, struct vcpu *vcpu)
 {
-    uint64_t now = x86_rdtsc() + vcpu->tsc_offset;
-    uint32_t offset = (uint32_t)call->argument[1];
-    struct vlapic_effect effect = { 0 };
-    uint32_t value = 0;
-    bool answered;
+    struct vlapic_access access = { .write = call->argument[3] != 0,
+                                    .value = call->argument[2],
+                                    .now = x86_rdtsc() + vcpu->tsc_offset };
 
-    if (call->argument[3] != 0)
-        answered = vlapic_mmio_write(&vcpu->lapic, offset, (uint32_t)call->argument[2], now, &effect);
-    else
-        answered = vlapic_mmio_read(&vcpu->lapic, offset, now, &value);
-    vcpu_apic_effect(vcpu, &effect);
-    call->value = value;
-    return answered ? CL_OK
-                    : refuse(CL_NOT_FOUND, "the local APIC does not answer at its page: disabled or in x2APIC mode");
+    if (!vlapic_mmio(&vcpu->lapic, (uint32_t)call->argument[1], &access))
+        return refuse(CL_NOT_FOUND, "the local APIC does not answer at its page: disabled or in x2APIC mode");
+    vcpu_apic_accessed(vcpu, &access);
+    call->value = access.write ? 0 : access.value;
+    return CL_OK;
 }
 
 /* vcpu_extint(vcpu, vector). The vCPU is held. */

@@ -15,8 +15,6 @@
 #include "kernel/x86.h"
 #include "kernel/xstate.h"
 
-#define TIMER_PIECE 16 /* deadlines served before the CPU looks at other things */
-
 struct spinlock structure_lock;
 static uint64_t shootdown_generation; /* [a] */
 
@@ -137,12 +135,11 @@ static void switch_to(struct cpu *cpu, struct thread *thread)
     struct thread *previous = cpu->current;
 
     if (previous != NULL) {
-        xstate_switch(cpu, NULL, xstate_mask);
+        xstate_switch(cpu, thread == NULL || thread->vcpu != NULL ? NULL : thread->xstate, xstate_mask);
         if (cpu->vcpu != NULL)
             vcpu_unload(cpu);
     }
     __atomic_store_n(&cpu->current, thread, __ATOMIC_SEQ_CST);
-    sched_switched(cpu->index);
     cpu->switches++;
     trace_event(TRACE_SWITCH, thread != NULL ? (uint32_t)thread->object.identity : 0, 0);
     if (thread == NULL)
@@ -162,13 +159,11 @@ static void switch_to(struct cpu *cpu, struct thread *thread)
 void schedule(struct cpu *cpu)
 {
     for (;;) {
-        uint64_t event;
-        struct sched_thread *picked = sched_pick(cpu->index, x86_rdtsc(), &event);
+        struct sched_thread *picked = sched_pick(cpu->index, x86_rdtsc());
         struct thread *next = picked != NULL ? container_of(picked, struct thread, sched) : NULL;
         if (next != cpu->current)
             switch_to(cpu, next);
-        else
-            sched_switched(cpu->index);
+        sched_switched(&cpu->sched);
         if (next == NULL || (!__atomic_load_n(&next->stop, __ATOMIC_SEQ_CST) &&
                              !__atomic_load_n(&next->domain->stopped, __ATOMIC_SEQ_CST)))
             return;
@@ -178,15 +173,15 @@ void schedule(struct cpu *cpu)
     }
 }
 
-/* Set the local APIC timer to whatever comes first. */
-static void program_timer(struct cpu *cpu)
+/* Set the local APIC timer to whatever comes first. It is never put off: when it fires too early it is set anew, which is
+ * rare, while a slice that ends early is not. */
+static void program_timer(struct cpu *cpu, uint64_t next)
 {
-    uint64_t next = timer_next();
-    uint64_t event = sched_next_event(cpu->index);
+    uint64_t event = cpu->sched.event_tsc;
 
     if (event < next)
         next = event;
-    if (next != cpu->timer_programmed) {
+    if (next < cpu->timer_programmed) {
         lapic_timer(next);
         cpu->timer_programmed = next;
     }
@@ -208,8 +203,8 @@ static void attend(struct cpu *cpu)
 {
     uint32_t reasons = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
 
-    if ((reasons & ATTENTION_TIMER) != 0 && !timer_run(x86_rdtsc(), TIMER_PIECE))
-        __atomic_fetch_or(&cpu->attention, ATTENTION_TIMER, __ATOMIC_RELAXED);
+    uint64_t next = timer_run(x86_rdtsc());
+
     schedule(cpu);
     if ((reasons & ATTENTION_UNLOAD) != 0)
         vcpu_unload(cpu);
@@ -219,7 +214,7 @@ static void attend(struct cpu *cpu)
     }
     if ((reasons & ATTENTION_SWEEP) != 0)
         sweep(cpu);
-    program_timer(cpu);
+    program_timer(cpu, next);
 }
 
 /* Interrupts are served inside the STI; HLT pair; whatever they want is in `attention` afterwards. */

@@ -51,44 +51,22 @@ void thread_poke(struct thread *thread)
 
 void thread_block(struct thread *thread, enum wait_kind kind)
 {
+    lock_acquire(&thread->lock);
     thread->wait = kind;
     kick(sched_block(&thread->sched, x86_rdtsc()));
+    lock_release(&thread->lock);
 }
 
 void thread_deadline_passed(struct thread *thread)
 {
-    struct notification *notification = NULL;
-
     struct vcpu *vcpu = thread->vcpu;
 
-    if (vcpu != NULL) {
-        __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_TIMER, __ATOMIC_RELEASE);
-        thread_poke(thread);
+    if (vcpu == NULL) {
+        notification_end_wait(thread, CL_TIMED_OUT);
         return;
     }
-    lock_acquire(&thread->lock);
-    if (thread->wait == WAIT_NOTIFICATION && x86_rdtsc() >= thread->wait_deadline)
-        notification = thread->waiting;
-    lock_release(&thread->lock);
-    if (notification == NULL)
-        return;
-    lock_acquire(&notification->lock);
-    /* once more: meanwhile it may have been woken and wait anew */
-    if (notification->waiter == thread && x86_rdtsc() >= thread->wait_deadline) {
-        notification->waiter = NULL;
-        bool woken = thread_wake(thread, WAIT_NOTIFICATION);
-        ASSERT(woken);
-    }
-    lock_release(&notification->lock);
-}
-
-static bool is_on_a_cpu(const struct thread *thread)
-{
-    for (uint32_t i = 0; i < cpu_count; i++) {
-        if (__atomic_load_n(&cpus[i].current, __ATOMIC_ACQUIRE) == thread)
-            return true;
-    }
-    return false;
+    __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_TIMER, __ATOMIC_RELEASE);
+    thread_poke(thread);
 }
 
 bool thread_stop(struct thread *thread)
@@ -97,17 +75,16 @@ bool thread_stop(struct thread *thread)
     lock_acquire(&thread->lock);
     kick(sched_block(&thread->sched, x86_rdtsc()));
     lock_release(&thread->lock);
-    if (is_on_a_cpu(thread)) {
-        cpu_attention(&cpus[thread->sched.cpu], ATTENTION_RESCHEDULE);
+    struct cpu *cpu = &cpus[thread->sched.cpu]; /* from now on it stays there */
+    if (__atomic_load_n(&cpu->current, __ATOMIC_SEQ_CST) == thread) {
+        cpu_attention(cpu, ATTENTION_RESCHEDULE);
         return false;
     }
-    if (thread->wait == WAIT_NOTIFICATION) {
-        notification_forget(thread->waiting, thread);
-        thread->registers.rax = CL_STOPPED;
-    }
+    notification_end_wait(thread, CL_STOPPED);
     timer_disarm(&thread->deadline);
-    if (thread->vcpu != NULL) {
-        vcpu_run_abandon(thread);
+    if (thread->vcpu != NULL) { /* as if it had never called */
+        vcpu_release(thread->vcpu);
+        thread->vcpu = NULL;
         thread->registers.rax = CL_STOPPED;
     }
     thread->wait = WAIT_STOPPED;
@@ -117,24 +94,9 @@ bool thread_stop(struct thread *thread)
 void thread_start(struct thread *thread)
 {
     thread->stop = false;
-    lock_acquire(&thread->lock);
     /* WAIT_NONE: a stop that was not carried through may have blocked it; one that runs is left alone by the scheduler */
-    if (thread->wait == WAIT_STOPPED || thread->wait == WAIT_NONE) {
-        thread->wait = WAIT_NONE;
-        kick(sched_wake(&thread->sched, x86_rdtsc()));
-    }
-    lock_release(&thread->lock);
-}
-
-static enum cl_status check_arguments(const struct thread_arguments *arguments)
-{
-    if (arguments->entry < LAYOUT_USER_FIRST || arguments->entry >= LAYOUT_USER_END)
-        return refuse(CL_BAD_ARGUMENT, "thread entry %lx lies outside the user half", arguments->entry);
-    if (arguments->stack >= LAYOUT_USER_END)
-        return refuse(CL_BAD_ARGUMENT, "thread stack %lx lies outside the user half", arguments->stack);
-    if (arguments->fs_base >= LAYOUT_USER_END)
-        return refuse(CL_BAD_ARGUMENT, "thread FS base %lx lies outside the user half", arguments->fs_base);
-    return CL_OK;
+    if (!thread_wake(thread, WAIT_STOPPED))
+        (void)thread_wake(thread, WAIT_NONE);
 }
 
 enum cl_status thread_create(struct domain *domain, struct account *account, const struct thread_arguments *arguments,
@@ -142,7 +104,10 @@ enum cl_status thread_create(struct domain *domain, struct account *account, con
 {
     struct thread *thread;
 
-    TRY(check_arguments(arguments));
+    if (arguments->entry >= LAYOUT_USER_END || arguments->stack >= LAYOUT_USER_END ||
+        arguments->fs_base >= LAYOUT_USER_END)
+        return refuse(CL_BAD_ARGUMENT, "thread entry %lx, stack %lx or FS base %lx lies outside the user half",
+                      arguments->entry, arguments->stack, arguments->fs_base);
     thread = *created = object_create(account, OBJECT_THREAD);
     if (thread == NULL)
         return CL_NO_MEMORY;
@@ -174,11 +139,7 @@ enum cl_status thread_destroy(struct object *object)
 
     if (!thread_stop(thread))
         return CL_IN_PROGRESS;
-    if (thread->watched != NULL) {
-        notification_unwatch(thread->watched, thread);
-        object_drop(&thread->watched->object);
-        thread->watched = NULL;
-    }
+    TRY(notification_watch(NULL, thread));
     return space_unmap_kernel_page(&thread->domain->space, &thread->page_address);
 }
 

@@ -45,25 +45,25 @@ struct thread {
 
     struct spinlock lock;
     enum wait_kind wait;          /* [l] */
-    struct notification *waiting; /* [l] valid while `wait` is WAIT_NOTIFICATION */
-    uint64_t wait_deadline;       /* [l] TSC: a timer of an earlier wait does not end this one */
+    struct notification *waiting; /* [n] for whose bits; NULL: for none */
+    uint64_t wait_deadline;       /* [n] TSC: a timer of an earlier wait does not end this one */
     struct timer deadline;        /* of the wait, or of the vCPU's timer */
     bool stop;                    /* [a] leave ring 3 and guest at the next kernel entry */
     bool faulted;                 /* [c] */
     uint64_t fault_address;       /* [c] CR2 of its page fault */
 
     struct vcpu *vcpu;            /* [c] inside vcpu_run; NULL: in ring 3 */
-    struct notification *watched; /* [c] of that vcpu_run; holds a reference while set */
+    struct notification *watched; /* [c] of the last vcpu_run; holds a reference while set */
 };
-/* [o] set once; [c] its own CPU only; [l] thread->lock; [s] structure lock; [a] atomic */
+/* [o] set once; [c] its own CPU only; [l] thread->lock; [n] lock of the notification; [s] structure lock; [a] atomic */
 
-/* Make a waiting thread ready if it waits for `kind`; true if it did. Callable from any CPU. */
+/* Make a waiting thread ready if it waits for `kind`; true if it did. Any CPU. */
 bool thread_wake(struct thread *thread, enum wait_kind kind);
 
 /* Something changed for the vCPU that `thread` runs: wake it from HLT, or make its CPU leave the guest and look. */
 void thread_poke(struct thread *thread);
 
-/* The current thread goes to sleep; kernel_exit() runs another. thread->lock held. */
+/* The current thread goes to sleep; kernel_exit() runs another. */
 void thread_block(struct thread *thread, enum wait_kind kind);
 
 /* thread->deadline is due: the wait times out, or the vCPU's timer has to be looked at. From timer_run. */

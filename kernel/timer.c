@@ -6,25 +6,21 @@
 #include "kernel/thread.h"
 
 #define NOWHERE UINT32_MAX
+#define PIECE 16 /* deadlines served before the CPU looks at other things */
 
-/* Take an armed timer out of its heap. The CPU of an armed timer changes only through here and timer_run, which
- * hold that CPU's lock: read, lock, look again. */
+/* The CPU of an armed timer changes only here and in timer_run, which hold that CPU's lock: read, lock, look again. */
 void timer_disarm(struct timer *timer)
 {
-    for (;;) {
-        uint32_t where = READ_ONCE(timer->cpu);
-        if (where == NOWHERE)
-            return;
+    uint32_t where;
+
+    while ((where = READ_ONCE(timer->cpu)) != NOWHERE) {
         struct timers *timers = &cpus[where].timers;
         lock_acquire(&timers->lock);
-        bool here = timer->cpu == where;
-        if (here) {
+        if (timer->cpu == where) {
             heap_remove(&timers->heap, &timer->node);
             WRITE_ONCE(timer->cpu, NOWHERE);
         }
         lock_release(&timers->lock);
-        if (here)
-            return;
     }
 }
 
@@ -32,7 +28,11 @@ void timer_arm(struct timer *timer, uint64_t deadline_tsc)
 {
     struct cpu *cpu = this_cpu();
 
+    if (READ_ONCE(timer->cpu) == cpu->index && timer->node.key == deadline_tsc)
+        return;
     timer_disarm(timer);
+    if (deadline_tsc == TIMER_NEVER)
+        return;
     lock_acquire(&cpu->timers.lock);
     heap_insert(&cpu->timers.heap, &timer->node, deadline_tsc);
     WRITE_ONCE(timer->cpu, cpu->index);
@@ -41,35 +41,24 @@ void timer_arm(struct timer *timer, uint64_t deadline_tsc)
         __atomic_fetch_or(&cpu->attention, ATTENTION_TIMER, __ATOMIC_RELAXED);
 }
 
-uint64_t timer_next(void)
-{
-    struct timers *timers = &this_cpu()->timers;
-    uint64_t next = TIMER_NEVER;
-
-    lock_acquire(&timers->lock);
-    struct heap_node *first = heap_min(&timers->heap);
-    if (first != NULL)
-        next = first->key;
-    lock_release(&timers->lock);
-    return next;
-}
-
-bool timer_run(uint64_t now_tsc, unsigned budget)
+uint64_t timer_run(uint64_t now_tsc)
 {
     struct timers *timers = &this_cpu()->timers;
 
-    for (unsigned i = 0; i < budget; i++) {
-        struct timer *timer = NULL;
+    /* without the lock: nobody else puts anything into this heap */
+    for (unsigned i = 0; READ_ONCE(timers->heap.root) != NULL; i++) {
         lock_acquire(&timers->lock);
         struct heap_node *first = heap_min(&timers->heap);
-        if (first != NULL && first->key <= now_tsc) {
-            timer = container_of(heap_pop(&timers->heap), struct timer, node);
-            WRITE_ONCE(timer->cpu, NOWHERE);
+        uint64_t next = first != NULL ? first->key : TIMER_NEVER;
+        bool due = next <= now_tsc && i < PIECE;
+        if (due) {
+            heap_remove(&timers->heap, first);
+            WRITE_ONCE(container_of(first, struct timer, node)->cpu, NOWHERE);
         }
         lock_release(&timers->lock);
-        if (timer == NULL)
-            return true;
-        thread_deadline_passed(container_of(timer, struct thread, deadline));
+        if (!due)
+            return next;
+        thread_deadline_passed(container_of(first, struct thread, deadline.node));
     }
-    return false;
+    return TIMER_NEVER;
 }

@@ -20,14 +20,13 @@ struct timer {
     uint32_t cpu;          /* where it is armed; ~0: nowhere */
 };
 
-/* Arm on this CPU for `deadline_tsc`; an armed timer moves. Disarming one that is not armed does nothing. Any CPU. */
+/* Arm on this CPU for `deadline_tsc`; an armed timer moves. TIMER_NEVER: disarm. */
 void timer_arm(struct timer *timer, uint64_t deadline_tsc);
+/* Disarming one that is not armed does nothing. Any CPU. */
 void timer_disarm(struct timer *timer);
 
-/* Earliest deadline of this CPU, TIMER_NEVER if none. */
-uint64_t timer_next(void);
-
-/* Take out everything that is due on this CPU and tell the threads; at most `budget` of them, true if none is left. */
-bool timer_run(uint64_t now_tsc, unsigned budget);
+/* Take out what is due on this CPU, a bounded piece, and tell the threads. The earliest deadline that is left, TIMER_NEVER
+ * if none; what is due and had no room in the piece lies in the past. */
+uint64_t timer_run(uint64_t now_tsc);
 
 #endif

@@ -52,9 +52,12 @@ enum cl_status vcpu_hold(struct vcpu *vcpu, struct thread *thread)
 {
     struct thread *nobody = NULL;
 
-    if (__atomic_compare_exchange_n(&vcpu->runner, &nobody, thread, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&vcpu->runner, &nobody, thread, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return refuse(CL_BUSY, "another thread runs this vCPU");
+    if (vcpu->cpu == VCPU_NOWHERE || vcpu->cpu == this_cpu()->index)
         return CL_OK;
-    return refuse(CL_BUSY, "another thread runs this vCPU");
+    vcpu_release(vcpu);
+    return refuse(CL_BUSY, "the vCPU is still loaded on CPU %u", vcpu->cpu);
 }
 
 void vcpu_release(struct vcpu *vcpu)

@@ -61,7 +61,7 @@ static inline void overlay_cpuid(struct vcpu *vcpu, uint64_t *gpr, uint32_t leaf
     }
 }
 
-static HANDLER enum vcpu_verdict handle_cpuid(struct vcpu *vcpu, const struct virt_exit *exit)
+static HANDLER enum vcpu_exit_reason handle_cpuid(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     uint64_t *gpr = vcpu->page->gpr;
     static const struct vm_cpuid_entry nothing;
@@ -78,19 +78,18 @@ static HANDLER enum vcpu_verdict handle_cpuid(struct vcpu *vcpu, const struct vi
         overlay_cpuid(vcpu, gpr, leaf, subleaf);
     vcpu->page->count_cpuid++;
     advance(vcpu, exit, LENGTH_TWO);
-    return VCPU_AGAIN;
+    return VCPU_EXIT_NONE;
 }
 
-void vcpu_apic_effect(struct vcpu *vcpu, const struct vlapic_effect *effect)
+void vcpu_apic_accessed(struct vcpu *vcpu, const struct vlapic_access *access)
 {
-    if ((effect->bits & VLAPIC_EFFECT_IPI) != 0)
-        vm_deliver(vcpu->vm, &effect->ipi);
-    if ((effect->bits & VLAPIC_EFFECT_EOI) != 0) {
-        __atomic_fetch_or(&vcpu->vm->eoi[effect->vector / 64], UINT64_C(1) << (effect->vector % 64), __ATOMIC_RELEASE);
+    if ((access->bits & VLAPIC_SENDS) != 0)
+        vm_deliver(vcpu->vm, &access->ipi);
+    if ((access->bits & VLAPIC_ENDS) != 0) {
+        __atomic_fetch_or(&vcpu->vm->eoi[access->vector / 64], UINT64_C(1) << (access->vector % 64), __ATOMIC_RELEASE);
         notification_signal(vcpu->vm->events, UINT64_C(1) << vcpu->vm->events_bit);
     }
-    if ((effect->bits & VLAPIC_EFFECT_TIMER) != 0 && vcpu->runner != NULL)
-        vcpu_arm_timer(vcpu, vcpu->runner);
+    vcpu_arm_timer(vcpu, vcpu->runner);
 }
 
 static bool is_apic_msr(uint32_t index)
@@ -125,22 +124,21 @@ static enum msr_result policy_msr(const struct vcpu *vcpu, uint32_t index, bool 
 
 static enum msr_result access_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value)
 {
-    struct vlapic_effect effect;
+    uint64_t now = x86_rdtsc() + vcpu->tsc_offset;
 
     if (is_apic_msr(index)) {
-        uint64_t now = x86_rdtsc() + vcpu->tsc_offset;
-        if (!write)
-            return vlapic_msr_read(&vcpu->lapic, index, now, value) ? MSR_DONE : MSR_FAULT;
-        if (!vlapic_msr_write(&vcpu->lapic, index, *value, now, &effect))
+        struct vlapic_access access = { .write = write, .value = *value, .now = now };
+        if (!vlapic_msr(&vcpu->lapic, index, &access))
             return MSR_FAULT;
-        vcpu_apic_effect(vcpu, &effect);
+        vcpu_apic_accessed(vcpu, &access);
+        *value = access.value;
         return MSR_DONE;
     }
     if (index == MSR_TSC) {
         if (write)
             write_tsc(vcpu, *value);
         else
-            *value = x86_rdtsc() + vcpu->tsc_offset;
+            *value = now;
         return MSR_DONE;
     }
     if (virt->vcpu_msr(vcpu, index, write, value))
@@ -148,7 +146,7 @@ static enum msr_result access_msr(struct vcpu *vcpu, uint32_t index, bool write,
     return policy_msr(vcpu, index, write, value);
 }
 
-static HANDLER enum vcpu_verdict handle_msr(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+static HANDLER enum vcpu_exit_reason handle_msr(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     uint64_t *gpr = vcpu->page->gpr;
     uint32_t index = (uint32_t)gpr[GPR_RCX];
@@ -159,12 +157,11 @@ static HANDLER enum vcpu_verdict handle_msr(struct vcpu *vcpu, const struct virt
     switch (access_msr(vcpu, index, write, &value)) {
     case MSR_FAULT:
         raise_gp(vcpu);
-        return VCPU_AGAIN;
+        return VCPU_EXIT_NONE;
     case MSR_VMM:
-        out->reason = VCPU_EXIT_MSR;
-        out->next_rip = vcpu->page->rip + (exit->length != 0 ? exit->length : LENGTH_TWO);
-        out->msr = (struct vcpu_exit_msr){ index, write, value };
-        return VCPU_TO_VMM;
+        vcpu->exit.next_rip = vcpu->page->rip + (exit->length != 0 ? exit->length : LENGTH_TWO);
+        vcpu->exit.msr = (struct vcpu_exit_msr){ index, write, value };
+        return VCPU_EXIT_MSR;
     case MSR_DONE:
         break;
     }
@@ -173,7 +170,7 @@ static HANDLER enum vcpu_verdict handle_msr(struct vcpu *vcpu, const struct virt
         gpr[GPR_RDX] = value >> 32;
     }
     advance(vcpu, exit, LENGTH_TWO);
-    return VCPU_AGAIN;
+    return VCPU_EXIT_NONE;
 }
 
 /* SDM Vol. 1 13.3: what XCR0 may hold. */
@@ -187,7 +184,7 @@ static bool xcr0_is_legal(const struct vcpu *vcpu, uint64_t value)
            (avx512 == 0 || (avx512 == XCR0_AVX512 && (value & 4) != 0));
 }
 
-static HANDLER enum vcpu_verdict handle_xsetbv(struct vcpu *vcpu, const struct virt_exit *exit)
+static HANDLER enum vcpu_exit_reason handle_xsetbv(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     const uint64_t *gpr = vcpu->page->gpr;
     uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
@@ -196,16 +193,15 @@ static HANDLER enum vcpu_verdict handle_xsetbv(struct vcpu *vcpu, const struct v
     unsigned cpl = vcpu->page->segment[SEG_SS].attributes >> SEG_ATTR_DPL_SHIFT & 3;
     if (cpl != 0 || (uint32_t)gpr[GPR_RCX] != 0 || !xcr0_is_legal(vcpu, value)) {
         raise_gp(vcpu);
-        return VCPU_AGAIN;
+        return VCPU_EXIT_NONE;
     }
     vcpu->xcr0 = value;
     xstate_switch(this_cpu(), vcpu->xstate, value);
     advance(vcpu, exit, LENGTH_THREE);
-    return VCPU_AGAIN;
+    return VCPU_EXIT_NONE;
 }
 
-static HANDLER enum vcpu_verdict handle_hypercall(struct vcpu *vcpu, const struct virt_exit *exit,
-                                                  struct vcpu_exit *out)
+static HANDLER enum vcpu_exit_reason handle_hypercall(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     uint64_t *gpr = vcpu->page->gpr;
 
@@ -218,27 +214,25 @@ static HANDLER enum vcpu_verdict handle_hypercall(struct vcpu *vcpu, const struc
         gpr[GPR_RAX] = CL_HYPERCALL_VERSION;
         break;
     default:
-        out->reason = VCPU_EXIT_HYPERCALL;
-        out->next_rip = vcpu->page->rip + (exit->length != 0 ? exit->length : LENGTH_THREE);
-        return VCPU_TO_VMM;
+        vcpu->exit.next_rip = vcpu->page->rip + (exit->length != 0 ? exit->length : LENGTH_THREE);
+        return VCPU_EXIT_HYPERCALL;
     }
     advance(vcpu, exit, LENGTH_THREE);
-    return VCPU_AGAIN;
+    return VCPU_EXIT_NONE;
 }
 
-static HANDLER enum vcpu_verdict handle_io(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+static HANDLER enum vcpu_exit_reason handle_io(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     if ((exit->io.flags & (VCPU_IO_IN | VCPU_IO_STRING)) == 0 &&
         vm_doorbell_ring(vcpu->vm, exit->io.port, exit->io.size_bytes)) {
         vcpu->page->count_doorbell++;
         virt->vcpu_advance(vcpu, exit->next_rip);
-        return VCPU_AGAIN;
+        return VCPU_EXIT_NONE;
     }
     vcpu->page->count_io++;
-    out->reason = VCPU_EXIT_IO;
-    out->next_rip = exit->next_rip;
-    out->io = exit->io;
-    return VCPU_TO_VMM;
+    vcpu->exit.next_rip = exit->next_rip;
+    vcpu->exit.io = exit->io;
+    return VCPU_EXIT_IO;
 }
 
 static void give_up_slice(void)
@@ -250,77 +244,72 @@ static void give_up_slice(void)
 }
 
 /* Exits whose cost nobody counts. */
-static HANDLER enum vcpu_verdict handle_other(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     switch (exit->kind) {
     case VIRT_EXIT_HLT:
         vcpu->page->count_hlt++;
         advance(vcpu, exit, LENGTH_HLT);
         vcpu->activity = VCPU_HALTED;
-        return VCPU_AGAIN;
+        return VCPU_EXIT_NONE;
     case VIRT_EXIT_PAUSE:
         give_up_slice();
-        return VCPU_AGAIN;
+        return VCPU_EXIT_NONE;
     case VIRT_EXIT_MEMORY:
         vcpu->page->count_memory++;
-        out->reason = VCPU_EXIT_MEMORY;
-        out->next_rip = 0;
-        out->memory = exit->memory;
-        return VCPU_TO_VMM;
+        vcpu->exit.next_rip = 0;
+        vcpu->exit.memory = exit->memory;
+        return VCPU_EXIT_MEMORY;
     case VIRT_EXIT_DECODE:
-        out->reason = VCPU_EXIT_DECODE;
-        out->next_rip = exit->next_rip;
-        out->decode.intercept = exit->intercept;
-        out->decode.detail = exit->detail;
-        return VCPU_TO_VMM;
+        vcpu->exit.next_rip = exit->next_rip;
+        vcpu->exit.decode.intercept = exit->intercept;
+        vcpu->exit.decode.detail = exit->detail;
+        return VCPU_EXIT_DECODE;
     case VIRT_EXIT_EXCEPTION:
         /* #DB and #AC are caught only to break delivery loops: the guest gets them */
         virt->vcpu_inject(vcpu, VCPU_EVENT_EXCEPTION, exit->vector, exit->has_error_code, exit->error_code);
-        return VCPU_AGAIN;
+        return VCPU_EXIT_NONE;
     case VIRT_EXIT_TASK_SWITCH:
-        out->reason = VCPU_EXIT_TASK_SWITCH;
-        out->next_rip = 0;
-        out->task.selector = exit->task.selector;
-        out->task.source = exit->task.source;
-        out->task.has_error_code = exit->has_error_code;
-        out->task.error_code = exit->error_code;
-        return VCPU_TO_VMM;
+        vcpu->exit.next_rip = 0;
+        vcpu->exit.task.selector = exit->task.selector;
+        vcpu->exit.task.source = exit->task.source;
+        vcpu->exit.task.has_error_code = exit->has_error_code;
+        vcpu->exit.task.error_code = exit->error_code;
+        return VCPU_EXIT_TASK_SWITCH;
     case VIRT_EXIT_TRIPLE_FAULT:
-        out->reason = VCPU_EXIT_TRIPLE_FAULT;
-        return VCPU_TO_VMM;
+        return VCPU_EXIT_TRIPLE_FAULT;
     case VIRT_EXIT_INVALID_STATE:
         log_line("VM %s: the CPU refused to enter vCPU %u; broken rules:", vcpu->vm->name, vcpu->index);
         if (virt->vcpu_audit(vcpu) == 0)
             log_line("  none that the auditor knows");
         vcpu->broken = true;
         vcpu->page->rip = 0;
-        out->next_rip = 0;
-        out->reason = VCPU_EXIT_INVALID_STATE;
-        return VCPU_TO_VMM;
+        vcpu->exit.next_rip = 0;
+        return VCPU_EXIT_INVALID_STATE;
     case VIRT_EXIT_MACHINE_CHECK:
         panic("a machine check was reported while VM %s ran", vcpu->vm->name);
     default:
         /* interrupts, NMIs and windows: the loop looks at what there is */
-        return VCPU_AGAIN;
+        return VCPU_EXIT_NONE;
     }
 }
 
 /* Nothing but tail calls: a handler pays only for the registers that it needs itself. */
-enum vcpu_verdict vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out)
+enum vcpu_exit_reason vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     switch (exit->kind) {
     case VIRT_EXIT_CPUID:
         return handle_cpuid(vcpu, exit);
     case VIRT_EXIT_HYPERCALL:
-        return handle_hypercall(vcpu, exit, out);
+        return handle_hypercall(vcpu, exit);
     case VIRT_EXIT_IO:
-        return handle_io(vcpu, exit, out);
+        return handle_io(vcpu, exit);
     case VIRT_EXIT_RDMSR:
     case VIRT_EXIT_WRMSR:
-        return handle_msr(vcpu, exit, out);
+        return handle_msr(vcpu, exit);
     case VIRT_EXIT_XSETBV:
         return handle_xsetbv(vcpu, exit);
     default:
-        return handle_other(vcpu, exit, out);
+        return handle_other(vcpu, exit);
     }
 }

@@ -21,7 +21,7 @@ enum cl_status vcpu_destroy(struct object *object) CL_MUST_CHECK;
 bool vcpu_free(struct object *object);
 
 /* Become the only one who touches the vCPU's state: the thread that runs it, or one that reads or changes its registers
- * for the length of a call. CL_BUSY. */
+ * for the length of a call. CL_BUSY, also while another CPU still has it loaded. */
 enum cl_status vcpu_hold(struct vcpu *vcpu, struct thread *thread) CL_MUST_CHECK;
 void vcpu_release(struct vcpu *vcpu);
 
@@ -45,21 +45,13 @@ enum cl_status vcpu_set_groups(struct vcpu *vcpu, uint32_t groups) CL_MUST_CHECK
  * has to act (then thread->vcpu is NULL and its registers hold the result). */
 void vcpu_loop(struct cpu *cpu, struct thread *thread);
 
-/* The thread was stopped inside vcpu_run: as if it had never called. */
-void vcpu_run_abandon(struct thread *thread);
-
 /* vcpu_exit.c */
 
-enum vcpu_verdict {
-    VCPU_AGAIN,  /* enter the guest again */
-    VCPU_TO_VMM, /* fill in the page and return to ring 3 */
-};
+/* Serve what the kernel serves: VCPU_EXIT_NONE; otherwise why the VMM has to act, with vcpu->exit filled in. */
+enum vcpu_exit_reason vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *exit);
 
-/* Serve what a table decides; otherwise say what the VMM gets. */
-enum vcpu_verdict vcpu_handle_exit(struct vcpu *vcpu, const struct virt_exit *exit, struct vcpu_exit *out);
-
-/* A write to the local APIC by register or MSR had `effect`: send, tell, arm. */
-void vcpu_apic_effect(struct vcpu *vcpu, const struct vlapic_effect *effect);
+/* The guest has accessed its local APIC, by register or MSR: send, tell, arm. The vCPU is held. */
+void vcpu_apic_accessed(struct vcpu *vcpu, const struct vlapic_access *access);
 
 /* Arm the running thread's timer for the vCPU's local APIC timer. */
 void vcpu_arm_timer(struct vcpu *vcpu, struct thread *thread);

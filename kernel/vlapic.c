@@ -282,7 +282,7 @@ uint32_t vlapic_priority(const struct vlapic *l)
 }
 
 /* A write of ICR or of the self-IPI register. The guest's own errors are caught here, before others hear of them. */
-static void send(struct vlapic *l, struct vlapic_message message, struct vlapic_effect *effect)
+static void send(struct vlapic *l, struct vlapic_message message, struct vlapic_access *access)
 {
     bool fixed = message.delivery == VLAPIC_FIXED || message.delivery == VLAPIC_LOWEST_PRIORITY;
 
@@ -292,8 +292,8 @@ static void send(struct vlapic *l, struct vlapic_message message, struct vlapic_
         if (message.delivery == VLAPIC_FIXED && (l->reg[VLAPIC_REG_SVR] & SVR_ENABLE))
             (void)raise_vector(l, message.vector, false);
     } else if (!message.deassert && (fixed || (message.delivery >= VLAPIC_NMI && message.delivery <= VLAPIC_SIPI))) {
-        effect->bits |= VLAPIC_EFFECT_IPI;
-        effect->ipi = message;
+        access->bits = VLAPIC_SENDS;
+        access->ipi = message;
     }
 }
 
@@ -378,38 +378,38 @@ static void write_lvt(struct vlapic *l, unsigned reg, uint32_t value)
 }
 
 /* `value` holds only writable bits. */
-static void write_register(struct vlapic *l, unsigned reg, uint32_t value, uint64_t now, struct vlapic_effect *effect)
+static void write_register(struct vlapic *l, unsigned reg, uint32_t value, struct vlapic_access *access)
 {
-    uint64_t count;
+    uint64_t count, now = access->now;
 
     switch (reg) {
     case VLAPIC_REG_EOI:
-        if (vlapic_eoi(l, &effect->vector))
-            effect->bits |= VLAPIC_EFFECT_EOI;
-        return;
+        if (vlapic_eoi(l, &access->vector))
+            access->bits = VLAPIC_ENDS;
+        break;
     case VLAPIC_REG_SVR:
         set(l, reg, value);
         for (unsigned i = VLAPIC_REG_LVT_TIMER; !(value & SVR_ENABLE) && i <= VLAPIC_REG_LVT_ERROR; i++)
             set(l, i, l->reg[i] | LVT_MASKED);
-        return;
+        break;
     case VLAPIC_REG_ESR:
         l->reg[reg] = __atomic_exchange_n(&l->esr_collected, 0, __ATOMIC_SEQ_CST);
-        return;
+        break;
     case VLAPIC_REG_ICR:
         l->reg[reg] = value;
-        send(l, message_from_icr(l), effect);
-        return;
+        send(l, message_from_icr(l), access);
+        break;
     case VLAPIC_REG_SELF_IPI:
-        send(l, (struct vlapic_message){ .shorthand = VLAPIC_TO_SELF, .vector = (uint8_t)value }, effect);
-        return;
+        send(l, (struct vlapic_message){ .shorthand = VLAPIC_TO_SELF, .vector = (uint8_t)value }, access);
+        break;
     case VLAPIC_REG_LVT_TIMER ... VLAPIC_REG_LVT_ERROR:
         write_lvt(l, reg, value);
         break;
     case VLAPIC_REG_INITIAL_COUNT:
-        if (timer_mode(l->reg) > TIMER_PERIODIC)
-            return;
-        l->reg[reg] = value;
-        l->timer_due = value == 0 ? VLAPIC_TIMER_NEVER : add_saturating(now, period_tsc(l));
+        if (timer_mode(l->reg) <= TIMER_PERIODIC) {
+            l->reg[reg] = value;
+            l->timer_due = value == 0 ? VLAPIC_TIMER_NEVER : add_saturating(now, period_tsc(l));
+        }
         break;
     case VLAPIC_REG_DIVIDE:
         count = current_count(l, now); /* what is left of it goes on at the new rate */
@@ -419,41 +419,28 @@ static void write_register(struct vlapic *l, unsigned reg, uint32_t value, uint6
         break;
     default: /* TPR, LDR, DFR, ICR_HIGH */
         set(l, reg, value | (rules[reg].reset & ~rules[reg].writable));
-        return;
+        break;
     }
-    effect->bits |= VLAPIC_EFFECT_TIMER;
 }
 
-/* The rule of the register at `offset` in xAPIC mode. A reserved one is an error (11.5.3); the bytes between
- * registers are undefined (11.4.1), and have no effect here. */
-static bool mmio_allows(struct vlapic *l, uint32_t offset, unsigned access)
+/* A reserved register is an error in xAPIC mode (11.5.3); the bytes between registers are undefined (11.4.1), and have
+ * no effect here. */
+bool vlapic_mmio(struct vlapic *l, uint32_t offset, struct vlapic_access *access)
 {
     unsigned reg = offset >> 4;
+    uint8_t allowed = reg < VLAPIC_REG_COUNT ? rules[reg].access : 0;
 
+    access->bits = 0;
+    if (!is_enabled(l) || is_x2apic(l))
+        return false;
     if (offset & 15)
-        return false;
-    if (reg >= VLAPIC_REG_COUNT || !(rules[reg].access & X)) {
+        allowed = 0;
+    else if (!(allowed & X))
         (void)raise_error(l, ESR_ILLEGAL_REGISTER);
-        return false;
-    }
-    return rules[reg].access & access;
-}
-
-bool vlapic_mmio_read(struct vlapic *l, uint32_t offset, uint64_t now, uint32_t *value)
-{
-    if (!is_enabled(l) || is_x2apic(l))
-        return false;
-    *value = mmio_allows(l, offset, X) ? read_register(l, offset >> 4, now) : 0;
-    return true;
-}
-
-bool vlapic_mmio_write(struct vlapic *l, uint32_t offset, uint32_t value, uint64_t now, struct vlapic_effect *effect)
-{
-    *effect = (struct vlapic_effect){ 0 };
-    if (!is_enabled(l) || is_x2apic(l))
-        return false;
-    if (mmio_allows(l, offset, XW))
-        write_register(l, offset >> 4, value & rules[offset >> 4].writable, now, effect);
+    if (!access->write)
+        access->value = allowed & X ? read_register(l, reg, access->now) : 0;
+    else if (allowed & XW)
+        write_register(l, reg, (uint32_t)access->value & rules[reg].writable, access);
     return true;
 }
 
@@ -469,65 +456,63 @@ static void reset_registers(struct vlapic *l)
 }
 
 /* Figure 11-27: off ↔ xAPIC → x2APIC → off; nothing else. */
-static bool write_base(struct vlapic *l, uint64_t value, struct vlapic_effect *effect)
+static bool write_base(struct vlapic *l, uint64_t value)
 {
     bool enable = value & VLAPIC_BASE_ENABLE, x2apic = value & VLAPIC_BASE_X2APIC;
 
     if ((value & BASE_RESERVED) || (x2apic && !enable) || (x2apic && !is_enabled(l)) ||
         (is_x2apic(l) && enable && !x2apic))
         return false;
-    if (value != l->apic_base)
-        effect->bits |= VLAPIC_EFFECT_BASE;
     if (x2apic && !is_x2apic(l)) /* what xAPIC mode had in these means nothing here */
         for (unsigned i = 0; i < ARRAY_SIZE(mode_registers); i++)
             set(l, mode_registers[i], reset_value(l->apic_id, true, mode_registers[i]));
     WRITE_ONCE(l->apic_base, value);
-    if (!enable) {
+    if (!enable)
         reset_registers(l);
-        effect->bits |= VLAPIC_EFFECT_TIMER;
-    }
     return true;
 }
 
-bool vlapic_msr_read(struct vlapic *l, uint32_t index, uint64_t now, uint64_t *value)
+static void access_deadline(struct vlapic *l, struct vlapic_access *access)
 {
-    unsigned reg = index - MSR_X2APIC_FIRST;
+    bool in_use = timer_mode(l->reg) == TIMER_DEADLINE;
 
-    if (index == MSR_APIC_BASE) {
-        *value = l->apic_base;
-    } else if (index == MSR_TSC_DEADLINE) {
-        *value = timer_mode(l->reg) <= TIMER_PERIODIC || l->timer_due == VLAPIC_TIMER_NEVER ? 0 : l->timer_due;
-    } else {
-        if (!is_x2apic(l) || reg >= VLAPIC_REG_COUNT || !(rules[reg].access & X2R))
-            return false;
-        *value = read_register(l, reg, now);
+    if (!access->write)
+        access->value = in_use && l->timer_due != VLAPIC_TIMER_NEVER ? l->timer_due : 0;
+    else if (in_use)
+        l->timer_due = access->value == 0 ? VLAPIC_TIMER_NEVER : access->value;
+}
+
+static bool access_x2apic(struct vlapic *l, unsigned reg, struct vlapic_access *access)
+{
+    uint32_t value = (uint32_t)access->value, high = (uint32_t)(access->value >> 32);
+
+    if (!is_x2apic(l) || reg >= VLAPIC_REG_COUNT || !(rules[reg].access & (access->write ? X2W : X2R)))
+        return false;
+    if (!access->write) {
+        access->value = read_register(l, reg, access->now);
         if (reg == VLAPIC_REG_ICR)
-            *value |= (uint64_t)l->reg[VLAPIC_REG_ICR_HIGH] << 32;
-    }
-    return true;
-}
-
-bool vlapic_msr_write(struct vlapic *l, uint32_t index, uint64_t value, uint64_t now, struct vlapic_effect *effect)
-{
-    unsigned reg = index - MSR_X2APIC_FIRST;
-
-    *effect = (struct vlapic_effect){ 0 };
-    if (index == MSR_APIC_BASE)
-        return write_base(l, value, effect);
-    if (index == MSR_TSC_DEADLINE) {
-        if (timer_mode(l->reg) == TIMER_DEADLINE) {
-            l->timer_due = value == 0 ? VLAPIC_TIMER_NEVER : value;
-            effect->bits |= VLAPIC_EFFECT_TIMER;
-        }
+            access->value |= (uint64_t)l->reg[VLAPIC_REG_ICR_HIGH] << 32;
         return true;
     }
-    if (!is_x2apic(l) || reg >= VLAPIC_REG_COUNT || !(rules[reg].access & X2W))
-        return false;
-    if ((uint32_t)value & ~(rules[reg].writable | rules[reg].tolerated) || (reg != VLAPIC_REG_ICR && value >> 32 != 0))
+    if (value & ~(rules[reg].writable | rules[reg].tolerated) || (reg != VLAPIC_REG_ICR && high != 0))
         return false;
     if (reg == VLAPIC_REG_ICR)
-        l->reg[VLAPIC_REG_ICR_HIGH] = (uint32_t)(value >> 32);
-    write_register(l, reg, (uint32_t)value & rules[reg].writable, now, effect);
+        l->reg[VLAPIC_REG_ICR_HIGH] = high;
+    write_register(l, reg, value & rules[reg].writable, access);
+    return true;
+}
+
+bool vlapic_msr(struct vlapic *l, uint32_t index, struct vlapic_access *access)
+{
+    access->bits = 0;
+    if (index == MSR_APIC_BASE && access->write)
+        return write_base(l, access->value);
+    if (index == MSR_APIC_BASE)
+        access->value = l->apic_base;
+    else if (index == MSR_TSC_DEADLINE)
+        access_deadline(l, access);
+    else
+        return access_x2apic(l, index - MSR_X2APIC_FIRST, access);
     return true;
 }
 

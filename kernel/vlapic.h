@@ -10,7 +10,7 @@
  * configuration register says.
  *
  * What has to be done outside (IPIs to other vCPUs, the EOI of a level interrupt, a new timer deadline) is reported in
- * struct vlapic_effect, and is the caller's to do.
+ * struct vlapic_access, and is the caller's to do.
  */
 #ifndef CL_KERNEL_VLAPIC_H
 #define CL_KERNEL_VLAPIC_H
@@ -38,18 +38,19 @@ struct vlapic_message {
     bool deassert;
 };
 
-/* What an access asks the caller to do: bits. */
-enum vlapic_effect_bits {
-    VLAPIC_EFFECT_IPI = 1 << 0,   /* deliver `ipi` to the vCPUs that match (never only to the sender) */
-    VLAPIC_EFFECT_EOI = 1 << 1,   /* the level interrupt `vector` has ended: tell the IOAPIC model */
-    VLAPIC_EFFECT_TIMER = 1 << 2, /* vlapic_deadline() may have changed; it may also lie in the past */
-    VLAPIC_EFFECT_BASE = 1 << 3,  /* IA32_APIC_BASE changed: mode (CPUID's APIC bit) or address */
-};
-
-struct vlapic_effect {
-    uint32_t bits; /* enum vlapic_effect_bits */
+/* An access by the guest, and what it leaves to the caller: after a write also to arm the timer anew (vlapic_deadline). */
+struct vlapic_access {
+    bool write;
+    uint64_t value; /* written, or read */
+    uint64_t now;   /* the guest's TSC */
+    uint32_t bits;  /* out: enum vlapic_access_bits */
     uint8_t vector;
     struct vlapic_message ipi;
+};
+
+enum vlapic_access_bits {
+    VLAPIC_SENDS = 1 << 0, /* deliver `ipi` to the vCPUs that match (never only to the sender) */
+    VLAPIC_ENDS = 1 << 1,  /* the level interrupt `vector` has ended: tell the IOAPIC model */
 };
 
 /* What became of a message, and what is left to the caller. */
@@ -96,15 +97,11 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *sta
 /* An access of 32 bits to the xAPIC page, `offset` in bytes (0 to FFFh). Owner. False when the APIC does not answer
  * there (it is disabled or in x2APIC mode): the access goes to whatever memory lies below. Reserved registers read 0,
  * ignore writes and raise "illegal register address" in ESR (11.5.3). */
-bool vlapic_mmio_read(struct vlapic *l, uint32_t offset, uint64_t now, uint32_t *value) CL_MUST_CHECK;
-bool vlapic_mmio_write(struct vlapic *l, uint32_t offset, uint32_t value, uint64_t now,
-                       struct vlapic_effect *effect) CL_MUST_CHECK;
+bool vlapic_mmio(struct vlapic *l, uint32_t offset, struct vlapic_access *access) CL_MUST_CHECK;
 
 /* RDMSR and WRMSR of IA32_APIC_BASE, IA32_TSC_DEADLINE and 800h to 8FFh (11.4.4, 11.5.4.1, 11.12). Owner. False: raise
- * #GP(0); nothing has changed. `*effect` is always filled in. */
-bool vlapic_msr_read(struct vlapic *l, uint32_t index, uint64_t now, uint64_t *value) CL_MUST_CHECK;
-bool vlapic_msr_write(struct vlapic *l, uint32_t index, uint64_t value, uint64_t now,
-                      struct vlapic_effect *effect) CL_MUST_CHECK;
+ * #GP(0); nothing has changed. `bits` is always filled in. */
+bool vlapic_msr(struct vlapic *l, uint32_t index, struct vlapic_access *access) CL_MUST_CHECK;
 
 /* CR8 is bits 7:4 of TPR (11.8.6). Owner. The caller has checked that a value written is at most 15. */
 static inline uint64_t vlapic_cr8_get(const struct vlapic *l)

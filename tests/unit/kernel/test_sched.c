@@ -106,10 +106,10 @@ static struct sched_thread *thread_of(struct sched_account *account, uint32_t pr
 
 static struct sched_thread *pick(unsigned cpu)
 {
-    struct sched_thread *picked = sched_pick(cpu, now, &event[cpu]);
+    struct sched_thread *picked = sched_pick(cpu, now);
 
-    sched_switched(cpu);
-    assert_int_equal(sched_next_event(cpu), event[cpu]);
+    sched_switched(&cpus[cpu]);
+    event[cpu] = cpus[cpu].event_tsc;
     return picked;
 }
 
@@ -204,14 +204,13 @@ static void check_invariants(void)
                 continue;
             expected++;
             if (accounts[i].class == CLASS_FAIR)
-                assert_true(is_in(&cpu->fair, &group->node));
-            else if (group->realtime.budget_left > 0)
-                assert_true(is_in(&cpu->realtime, &group->node) && group->node.key == group->threads.root->key);
+                assert_true(is_in(&cpu->ready, &group->node) && group->node.key == group->turn_end);
+            else if (group->left > 0)
+                assert_true(is_in(&cpu->ready, &group->node) && group->node.key == group->threads.root->key);
             else
                 assert_true(is_in(&cpu->throttled, &group->node));
         }
-        assert_int_equal(
-            nodes_below(cpu->fair.root) + nodes_below(cpu->realtime.root) + nodes_below(cpu->throttled.root), expected);
+        assert_int_equal(nodes_below(cpu->ready.root) + nodes_below(cpu->throttled.root), expected);
     }
     assert_int_equal(in_groups, queued);
     assert_int_equal(running, 0);
@@ -614,11 +613,11 @@ static void a_thread_whose_registers_are_in_a_cpu_is_not_woken_elsewhere(void **
     wake(a);
     wake(b);
     assert_int_equal(sched_block(a, now), 0);
-    assert_ptr_equal(sched_pick(0, now, &event[0]), b); /* not switched yet */
+    assert_ptr_equal(sched_pick(0, now), b); /* not switched yet */
     sched_wake(a, now);
     assert_int_equal(a->cpu, 0);
     sched_block(a, now);
-    sched_switched(0);
+    sched_switched(&cpus[0]);
     wake(a);
     assert_int_equal(a->cpu, 1);
 }
@@ -696,7 +695,7 @@ static void random_work_keeps_every_thread_in_exactly_one_place(void **state)
             }
             check_invariants();
             for (unsigned i = 0; i < cpu_count; i++)
-                assert_false(cpus[i].current == NULL && (cpus[i].fair.root != NULL || cpus[i].realtime.root != NULL));
+                assert_false(cpus[i].current == NULL && cpus[i].ready.root != NULL);
         }
         teardown(NULL);
     }
@@ -746,16 +745,15 @@ static void *race_cpu(void *argument)
 {
     unsigned cpu = *(const unsigned *)argument;
     struct sched_thread *loaded = NULL;
-    uint64_t ignored;
 
     while (__atomic_load_n(&racing, __ATOMIC_ACQUIRE)) {
         uint64_t time = __builtin_ia32_rdtsc();
-        struct sched_thread *picked = sched_pick(cpu, time, &ignored);
+        struct sched_thread *picked = sched_pick(cpu, time);
 
         if (picked != loaded) {
             if (loaded != NULL)
                 assert_int_equal(__atomic_sub_fetch(&in_cpu[loaded - threads], 1, __ATOMIC_SEQ_CST), 0);
-            sched_switched(cpu);
+            sched_switched(&cpus[cpu]);
             if (picked != NULL)
                 assert_int_equal(__atomic_add_fetch(&in_cpu[picked - threads], 1, __ATOMIC_SEQ_CST), 1);
             loaded = picked;

@@ -20,7 +20,6 @@ static struct vcpu *vcpu;
 static struct fake_vcpu *fake;
 static struct thread *thread;
 static struct notification *events;
-static struct vcpu_exit out;
 
 static const struct vm_cpuid_entry leaves[] = {
     { .leaf = 0x0, .eax = 0xd, .ebx = 1, .ecx = 2, .edx = 3 },
@@ -52,7 +51,6 @@ static void begin(void)
     fake_thread_run(thread);
     assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
     vcpu->page->rip = RIP;
-    memset(&out, 0, sizeof(out));
 }
 
 static int give_up(void **state)
@@ -64,11 +62,11 @@ static int give_up(void **state)
 #undef TEST
 #define TEST(name) cmocka_unit_test_setup_teardown(name, power_on, give_up)
 
-static enum vcpu_verdict take(enum virt_exit_kind kind, uint8_t length)
+static enum vcpu_exit_reason take(enum virt_exit_kind kind, uint8_t length)
 {
     struct virt_exit exit = { .kind = kind, .length = length };
 
-    return vcpu_handle_exit(vcpu, &exit, &out);
+    return vcpu_handle_exit(vcpu, &exit);
 }
 
 static void expect_gp(void)
@@ -96,7 +94,7 @@ static void cpuid(uint32_t leaf, uint32_t subleaf)
     vcpu->page->gpr[GPR_RAX] = UINT64_C(0xaaaaaaaa00000000) | leaf;
     vcpu->page->gpr[GPR_RCX] = UINT64_C(0xcccccccc00000000) | subleaf;
     vcpu->page->gpr[GPR_RBX] = vcpu->page->gpr[GPR_RDX] = UINT64_MAX;
-    assert_int_equal(take(VIRT_EXIT_CPUID, 2), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_CPUID, 2), VCPU_EXIT_NONE);
     expect_advance(2);
 }
 
@@ -180,14 +178,14 @@ static void an_instruction_without_a_length_has_that_of_its_plain_form(void **st
 {
     (void)state;
     begin();
-    assert_int_equal(take(VIRT_EXIT_CPUID, 0), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_CPUID, 0), VCPU_EXIT_NONE);
     expect_advance(2);
-    assert_int_equal(take(VIRT_EXIT_CPUID, 4), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_CPUID, 4), VCPU_EXIT_NONE);
     expect_advance(4);
     vcpu->page->gpr[GPR_RAX] = CL_HYPERCALL_NOP;
-    assert_int_equal(take(VIRT_EXIT_HYPERCALL, 0), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_HYPERCALL, 0), VCPU_EXIT_NONE);
     expect_advance(3);
-    assert_int_equal(take(VIRT_EXIT_HLT, 0), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_HLT, 0), VCPU_EXIT_NONE);
     expect_advance(1);
 }
 
@@ -195,7 +193,7 @@ static uint64_t read_msr(uint32_t index)
 {
     vcpu->page->gpr[GPR_RCX] = UINT64_C(0xdead00000000) | index;
     vcpu->page->gpr[GPR_RAX] = vcpu->page->gpr[GPR_RDX] = UINT64_MAX;
-    assert_int_equal(take(VIRT_EXIT_RDMSR, 2), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_RDMSR, 2), VCPU_EXIT_NONE);
     return vcpu->page->gpr[GPR_RDX] << 32 | vcpu->page->gpr[GPR_RAX];
 }
 
@@ -204,7 +202,7 @@ static void write_msr(uint32_t index, uint64_t value)
     vcpu->page->gpr[GPR_RCX] = index;
     vcpu->page->gpr[GPR_RAX] = UINT64_C(0xffffffff00000000) | (uint32_t)value; /* the upper halves do not count */
     vcpu->page->gpr[GPR_RDX] = UINT64_C(0xffffffff00000000) | value >> 32;
-    assert_int_equal(take(VIRT_EXIT_WRMSR, 2), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_WRMSR, 2), VCPU_EXIT_NONE);
 }
 
 static void a_fixed_msr_reads_its_value_and_cannot_be_written(void **state)
@@ -248,14 +246,13 @@ static void an_msr_of_the_vmm_goes_to_the_vmm(void **state)
     vcpu->page->gpr[GPR_RCX] = 0x4b564d00;
     vcpu->page->gpr[GPR_RAX] = 0x89abcdef;
     vcpu->page->gpr[GPR_RDX] = 0x01234567;
-    assert_int_equal(take(VIRT_EXIT_WRMSR, 2), VCPU_TO_VMM);
-    assert_int_equal(out.reason, VCPU_EXIT_MSR);
-    assert_int_equal(out.msr.index, 0x4b564d00);
-    assert_int_equal(out.msr.write, 1);
-    assert_true(out.msr.value == UINT64_C(0x0123456789abcdef));
-    assert_int_equal(out.next_rip, RIP + 2);
-    assert_int_equal(take(VIRT_EXIT_RDMSR, 2), VCPU_TO_VMM);
-    assert_int_equal(out.msr.write, 0);
+    assert_int_equal(take(VIRT_EXIT_WRMSR, 2), VCPU_EXIT_MSR);
+    assert_int_equal(vcpu->exit.msr.index, 0x4b564d00);
+    assert_int_equal(vcpu->exit.msr.write, 1);
+    assert_true(vcpu->exit.msr.value == UINT64_C(0x0123456789abcdef));
+    assert_int_equal(vcpu->exit.next_rip, RIP + 2);
+    assert_int_equal(take(VIRT_EXIT_RDMSR, 2), VCPU_EXIT_MSR);
+    assert_int_equal(vcpu->exit.msr.write, 0);
     assert_int_equal(fake->advances, 0);
     assert_int_equal(fake->injected, 0);
 }
@@ -302,7 +299,7 @@ static void xsetbv(uint64_t value)
 {
     vcpu->page->gpr[GPR_RAX] = (uint32_t)value;
     vcpu->page->gpr[GPR_RDX] = value >> 32;
-    assert_int_equal(take(VIRT_EXIT_XSETBV, 3), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_XSETBV, 3), VCPU_EXIT_NONE);
 }
 
 /* SDM Vol. 1 13.3, with a policy and a machine that have x87, SSE and AVX. */
@@ -348,11 +345,11 @@ static void hypercalls_of_the_kernel_are_answered(void **state)
     (void)state;
     begin();
     vcpu->page->gpr[GPR_RAX] = CL_HYPERCALL_NOP;
-    assert_int_equal(take(VIRT_EXIT_HYPERCALL, 3), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_HYPERCALL, 3), VCPU_EXIT_NONE);
     assert_int_equal(vcpu->page->gpr[GPR_RAX], 0);
     expect_advance(3);
     vcpu->page->gpr[GPR_RAX] = CL_HYPERCALL_IDENTIFY;
-    assert_int_equal(take(VIRT_EXIT_HYPERCALL, 3), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_HYPERCALL, 3), VCPU_EXIT_NONE);
     assert_int_equal(vcpu->page->gpr[GPR_RAX], CL_HYPERCALL_VERSION);
     expect_advance(3);
 }
@@ -367,21 +364,20 @@ static void other_hypercalls_go_to_the_vmm_with_their_number(void **state)
     begin();
     for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
         vcpu->page->gpr[GPR_RAX] = numbers[i];
-        assert_int_equal(take(VIRT_EXIT_HYPERCALL, 0), VCPU_TO_VMM);
-        assert_int_equal(out.reason, VCPU_EXIT_HYPERCALL);
-        assert_int_equal(out.next_rip, RIP + 3);
+        assert_int_equal(take(VIRT_EXIT_HYPERCALL, 0), VCPU_EXIT_HYPERCALL);
+        assert_int_equal(vcpu->exit.next_rip, RIP + 3);
         assert_true(vcpu->page->gpr[GPR_RAX] == numbers[i]);
     }
     assert_int_equal(fake->advances, 0);
 }
 
-static enum vcpu_verdict io(uint16_t port, uint8_t size, uint8_t flags)
+static enum vcpu_exit_reason io(uint16_t port, uint8_t size, uint8_t flags)
 {
     struct virt_exit exit = { .kind = VIRT_EXIT_IO,
                               .next_rip = RIP + 5,
                               .io = { .port = port, .size_bytes = size, .flags = flags } };
 
-    return vcpu_handle_exit(vcpu, &exit, &out);
+    return vcpu_handle_exit(vcpu, &exit);
 }
 
 static void a_doorbell_rings_for_its_port_and_width(void **state)
@@ -391,21 +387,20 @@ static void a_doorbell_rings_for_its_port_and_width(void **state)
     (void)state;
     begin();
     assert_int_equal(vm_doorbell_add(vm, 0xc000, 2, target, 9), CL_OK);
-    assert_int_equal(io(0xc000, 2, 0), VCPU_AGAIN);
+    assert_int_equal(io(0xc000, 2, 0), VCPU_EXIT_NONE);
     expect_advance(5);
     assert_int_equal(target->pending, 1 << 9);
     assert_int_equal(vcpu->page->count_doorbell, 1);
     target->pending = 0;
-    assert_int_equal(io(0xc000, 1, 0), VCPU_TO_VMM);
-    assert_int_equal(io(0xc000, 4, 0), VCPU_TO_VMM);
-    assert_int_equal(io(0xc001, 2, 0), VCPU_TO_VMM);
-    assert_int_equal(io(0xc000, 2, VCPU_IO_IN), VCPU_TO_VMM);
-    assert_int_equal(io(0xc000, 2, VCPU_IO_STRING | VCPU_IO_REP), VCPU_TO_VMM);
+    assert_int_equal(io(0xc000, 1, 0), VCPU_EXIT_IO);
+    assert_int_equal(io(0xc000, 4, 0), VCPU_EXIT_IO);
+    assert_int_equal(io(0xc001, 2, 0), VCPU_EXIT_IO);
+    assert_int_equal(io(0xc000, 2, VCPU_IO_IN), VCPU_EXIT_IO);
+    assert_int_equal(io(0xc000, 2, VCPU_IO_STRING | VCPU_IO_REP), VCPU_EXIT_IO);
     assert_int_equal(target->pending, 0);
     assert_int_equal(fake->advances, 0);
-    assert_int_equal(out.reason, VCPU_EXIT_IO);
-    assert_int_equal(out.next_rip, RIP + 5);
-    assert_int_equal(out.io.port, 0xc000);
+    assert_int_equal(vcpu->exit.next_rip, RIP + 5);
+    assert_int_equal(vcpu->exit.io.port, 0xc000);
 }
 
 static void doorbells_are_added_once_and_removed(void **state)
@@ -432,7 +427,7 @@ static void hlt_halts_behind_the_instruction(void **state)
     (void)state;
     begin();
     vcpu->activity = VCPU_RUNNING;
-    assert_int_equal(take(VIRT_EXIT_HLT, 1), VCPU_AGAIN);
+    assert_int_equal(take(VIRT_EXIT_HLT, 1), VCPU_EXIT_NONE);
     expect_advance(1);
     assert_int_equal(vcpu->activity, VCPU_HALTED);
     assert_int_equal(vcpu->page->count_hlt, 1);
@@ -452,25 +447,20 @@ static void what_the_vmm_has_to_see_reaches_it_whole(void **state)
 
     (void)state;
     begin();
-    assert_int_equal(vcpu_handle_exit(vcpu, &memory, &out), VCPU_TO_VMM);
-    assert_int_equal(out.reason, VCPU_EXIT_MEMORY);
-    assert_int_equal(out.memory.address, 0xfee00020);
-    assert_int_equal(out.memory.flags, VCPU_MEMORY_WRITE);
-    assert_int_equal(vcpu_handle_exit(vcpu, &decode, &out), VCPU_TO_VMM);
-    assert_int_equal(out.reason, VCPU_EXIT_DECODE);
-    assert_int_equal(out.decode.intercept, VCPU_INTERCEPT_CR_WRITE);
-    assert_int_equal(out.decode.detail, 4);
-    assert_int_equal(out.next_rip, 7);
-    assert_int_equal(vcpu_handle_exit(vcpu, &task, &out), VCPU_TO_VMM);
-    assert_int_equal(out.reason, VCPU_EXIT_TASK_SWITCH);
-    assert_int_equal(out.task.selector, 0x28);
-    assert_int_equal(out.task.source, 3);
-    assert_int_equal(out.task.error_code, 5);
-    assert_int_equal(take(VIRT_EXIT_TRIPLE_FAULT, 0), VCPU_TO_VMM);
-    assert_int_equal(out.reason, VCPU_EXIT_TRIPLE_FAULT);
+    assert_int_equal(vcpu_handle_exit(vcpu, &memory), VCPU_EXIT_MEMORY);
+    assert_int_equal(vcpu->exit.memory.address, 0xfee00020);
+    assert_int_equal(vcpu->exit.memory.flags, VCPU_MEMORY_WRITE);
+    assert_int_equal(vcpu_handle_exit(vcpu, &decode), VCPU_EXIT_DECODE);
+    assert_int_equal(vcpu->exit.decode.intercept, VCPU_INTERCEPT_CR_WRITE);
+    assert_int_equal(vcpu->exit.decode.detail, 4);
+    assert_int_equal(vcpu->exit.next_rip, 7);
+    assert_int_equal(vcpu_handle_exit(vcpu, &task), VCPU_EXIT_TASK_SWITCH);
+    assert_int_equal(vcpu->exit.task.selector, 0x28);
+    assert_int_equal(vcpu->exit.task.source, 3);
+    assert_int_equal(vcpu->exit.task.error_code, 5);
+    assert_int_equal(take(VIRT_EXIT_TRIPLE_FAULT, 0), VCPU_EXIT_TRIPLE_FAULT);
     fake_audits = 0;
-    assert_int_equal(take(VIRT_EXIT_INVALID_STATE, 0), VCPU_TO_VMM);
-    assert_int_equal(out.reason, VCPU_EXIT_INVALID_STATE);
+    assert_int_equal(take(VIRT_EXIT_INVALID_STATE, 0), VCPU_EXIT_INVALID_STATE);
     assert_int_equal(fake_audits, 1);
 }
 
@@ -480,7 +470,7 @@ static void a_caught_exception_is_the_guests(void **state)
 
     (void)state;
     begin();
-    assert_int_equal(vcpu_handle_exit(vcpu, &exit, &out), VCPU_AGAIN);
+    assert_int_equal(vcpu_handle_exit(vcpu, &exit), VCPU_EXIT_NONE);
     assert_int_equal(fake->injected, 1);
     assert_int_equal(fake->event[0].vector, VECTOR_AC);
     assert_true(fake->event[0].has_error);
@@ -494,7 +484,7 @@ static void windows_and_interrupts_only_go_round_the_loop(void **state)
     (void)state;
     begin();
     for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
-        assert_int_equal(take(kinds[i], 0), VCPU_AGAIN);
+        assert_int_equal(take(kinds[i], 0), VCPU_EXIT_NONE);
     assert_int_equal(fake->advances, 0);
     assert_int_equal(fake->injected, 0);
 }
@@ -508,11 +498,11 @@ static void a_machine_check_is_the_end(void **state)
 
 static void an_eoi_of_a_level_vector_is_told_to_the_vmm(void **state)
 {
-    struct vlapic_effect effect = { .bits = VLAPIC_EFFECT_EOI, .vector = 0x51 };
+    struct vlapic_access access = { .bits = VLAPIC_ENDS, .vector = 0x51 };
 
     (void)state;
     begin();
-    vcpu_apic_effect(vcpu, &effect);
+    vcpu_apic_accessed(vcpu, &access);
     assert_int_equal(vm->eoi[1], UINT64_C(1) << 0x11);
     assert_int_equal(events->pending, 1 << 7);
 }
