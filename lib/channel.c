@@ -128,7 +128,7 @@ enum cl_status channel_open(struct channel_end *end, void *memory, uint64_t size
         .entries = header.ring_entries,
     };
     end->produced = end->published = load(&end->send_ring->produced);
-    end->taken = end->released = load(&end->receive_ring->consumed);
+    end->taken = end->released = end->relieved = load(&end->receive_ring->consumed);
     if (end->produced - load(&end->send_ring->consumed) > end->entries ||
         load(&end->receive_ring->produced) - end->taken > end->entries)
         return CL_CORRUPT;
@@ -238,6 +238,19 @@ enum cl_status channel_receive(struct channel_end *end, struct channel_descripto
         memcpy(message, channel_data(end, descriptor), descriptor->length);
     channel_release(end);
     return status;
+}
+
+/* A sender found the ring full at one of the positions between the last call and now: then `produced` is a whole ring
+ * ahead of that position. Either it saw our `consumed` after all, or we see its `produced` here. */
+bool channel_made_room(struct channel_end *end)
+{
+    uint32_t before = end->relieved;
+
+    if (before == end->released)
+        return false;
+    end->relieved = end->released;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return load(&end->receive_ring->produced) - before >= end->entries;
 }
 
 bool channel_arm(struct channel_end *end)

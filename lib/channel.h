@@ -9,7 +9,11 @@
  *
  *     sender:    channel_send() …;            if (channel_publish(end)) cl_notify(peer, bit);
  *     receiver:  do while (channel_receive() == CL_OK) …;
+ *                if (channel_made_room(end))  cl_notify(peer, bit);
  *                while (channel_arm(end));    cl_wait(own, deadline, &bits);
+ *
+ * A sender that finds the ring full publishes what it has put, tries once more, and then sleeps: the receiver rings when
+ * there is room.
  */
 #ifndef CL_LIB_CHANNEL_H
 #define CL_LIB_CHANNEL_H
@@ -39,6 +43,7 @@ struct channel_end {
     uint32_t receive_pool_size;
     uint32_t taken;    /* descriptors copied out so far */
     uint32_t released; /* of them, the peer may reuse */
+    uint32_t relieved; /* of them, those that channel_made_room() has accounted for */
 
     uint32_t entries; /* of each ring, a power of two */
 };
@@ -95,6 +100,10 @@ void channel_release(struct channel_end *end);
  * CL_NOT_FOUND, CL_CORRUPT as above. CL_LIMIT: longer than `capacity`; it was dropped. */
 CL_MUST_CHECK enum cl_status channel_receive(struct channel_end *end, struct channel_descriptor *descriptor,
                                              void *message, uint32_t capacity);
+
+/* After receiving or releasing, once for any number of messages. True: since the last call the ring was full, and now it
+ * is not; the peer may be sleeping until there is room, notify it. */
+CL_MUST_CHECK bool channel_made_room(struct channel_end *end);
 
 /* Before sleeping: ask the peer for a notification. True: something came meanwhile, do not sleep. An index of the
  * peer's that cannot be counts as something: the next channel_take() will say so. */

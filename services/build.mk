@@ -4,7 +4,7 @@
 SERVICES_COMMON := words.c link.c
 SERVICES_CONFIG := config.c rules.c schema.c values.c
 SERVICES_INIT := main.c image.c operator.c program.c services.c supervisor.c vm.c vm_setup.c wiring.c
-SERVICES_CONSOLE := main.c commands.c command_table.c line_editor.c log.c print.c scrollback.c streams.c uart.c
+SERVICES_CONSOLE := main.c commands.c command_table.c input.c line_editor.c log.c print.c scrollback.c streams.c uart.c
 SERVICES_SWITCH := main.c bridge.c ports.c
 
 SERVICES_COMMON_OBJECTS := $(SERVICES_COMMON:%.c=build/services/common/%.o)

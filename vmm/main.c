@@ -18,14 +18,11 @@
 #include "vmm/monitor.h"
 #include "vmm/msr_policy.h"
 #include "vmm/pm.h"
-#include "vmm/uart16550.h"
 #include "vmm/wiring.h"
 
 #define STATE_VERSION 1
 #define CPUID_PER_CALL (THREAD_PAGE_DATA_MAX / sizeof(struct vm_cpuid_entry))
 #define HOST_LEAVES_MAX 160u
-
-#define FLUSH_NS UINT64_C(2000000) /* output without a line end waits that long */
 
 static struct monitor monitor;
 static struct wiring wiring;
@@ -221,42 +218,6 @@ static void serve_eoi(struct monitor *m)
     ioapic_eoi(m->machine.ioapic, &m->tx, vectors);
 }
 
-/* Bytes typed by a person; what the guest's FIFO does not take waits in `pending`. */
-static void serve_console(struct monitor *m)
-{
-    static uint8_t pending[256];
-    static size_t first, count;
-
-    if (!m->serial)
-        return;
-    for (;;) {
-        struct channel_descriptor descriptor;
-
-        if (count == 0) {
-            enum cl_status status = channel_receive(&m->stream, &descriptor, pending, sizeof(pending));
-
-            if (status == CL_LIMIT)
-                continue;
-            if (status != CL_OK)
-                break;
-            first = 0;
-            count = descriptor.length;
-        }
-        while (count > 0) {
-            size_t taken;
-
-            /* Set first: the guest may empty the FIFO right after it refused. */
-            __atomic_store_n(&m->input_waits, 1, __ATOMIC_RELEASE);
-            taken = uart16550_receive(m->machine.uart, &m->tx, pending + first, count);
-            if (taken == 0)
-                return; /* host_serial_room() wakes us */
-            __atomic_store_n(&m->input_waits, 0, __ATOMIC_RELEASE);
-            first += taken;
-            count -= taken;
-        }
-    }
-}
-
 static void set_paused(struct monitor *m, bool paused)
 {
     if (!paused && __atomic_load_n(&m->request, __ATOMIC_ACQUIRE) != MACHINE_RUN)
@@ -325,21 +286,22 @@ static void serve_control(struct monitor *m)
 /* True if something came on a channel while it was armed. */
 static bool arm_channels(struct monitor *m)
 {
-    bool more = m->serial && channel_arm(&m->stream);
+    bool more = serial_arm(&m->serial);
 
     return (m->control.entries != 0 && channel_arm(&m->control)) || more;
 }
 
 /* When the main thread has to look again if nothing wakes it, as a TSC value. */
-static uint64_t next_look(struct monitor *m, bool soon)
+static uint64_t next_look(struct monitor *m)
 {
-    uint64_t deadline, flush_at = m->machine.host->now_ns(m) + FLUSH_NS;
+    uint64_t deadline, serial;
 
     /* Announced deadlines count from here on; one that came up before is seen by the second look. */
     __atomic_store_n(&m->armed_ns, DEADLINE_NEVER, __ATOMIC_SEQ_CST);
     deadline = machine_deadline(&m->machine);
-    if (soon && flush_at < deadline)
-        deadline = flush_at;
+    serial = serial_deadline(&m->serial);
+    if (serial < deadline)
+        deadline = serial;
     __atomic_store_n(&m->armed_ns, deadline, __ATOMIC_SEQ_CST);
     return deadline == DEADLINE_NEVER ? CL_NEVER : cl_deadline_at_ns(deadline + m->state->base_ns);
 }
@@ -349,22 +311,18 @@ static _Noreturn void main_loop(struct monitor *m)
     uint64_t bits = 0, more = 0, deadline;
 
     for (;;) {
-        bool output_waits;
-
         if (bits & UINT64_C(1) << VMM_EVENT_EOI)
             serve_eoi(m);
         serve_control(m);
-        serve_console(m);
+        serial_serve(&m->serial, &m->tx);
+        monitor_report_end(m);
         more = virtio_service(&m->wiring->virtio, &m->tx, bits | more);
         if (__atomic_load_n(&m->request, __ATOMIC_ACQUIRE) != MACHINE_RUN)
             for (unsigned i = 0; i < m->cpus; i++)
                 if (!__atomic_load_n(&m->vcpu[i].parked, __ATOMIC_ACQUIRE))
                     vcpu_thread_kick(&m->vcpu[i]);
         machine_timers(&m->machine, &m->tx);
-        output_waits = bits & UINT64_C(1) << VMM_EVENT_TIMER; /* a line has begun: give it a moment to end */
-        if (!output_waits)
-            output_waits = monitor_flush(m);
-        deadline = arm_channels(m) || more != 0 ? CL_POLL : next_look(m, output_waits);
+        deadline = arm_channels(m) || more != 0 ? CL_POLL : next_look(m);
         if (cl_wait(m->events, deadline, &bits) == CL_STOPPED)
             exit(0);
     }
@@ -394,7 +352,6 @@ int main(void)
     m->console_bit = UINT64_C(1) << ((unsigned)json_number(argument, "console_bit", 0) & 63);
     m->control_bit = UINT64_C(1) << ((unsigned)json_number(argument, "control_bit", 0) & 63);
     open_channel(&m->stream, VMM_REGION_CONSOLE);
-    (void)pthread_mutex_init(&m->out_lock, NULL);
     m->wiring = &wiring;
     m->cpus = (unsigned)json_number(argument, "cpus", 1);
     if (m->cpus == 0 || m->cpus > MONITOR_CPUS_MAX)
@@ -404,7 +361,8 @@ int main(void)
     if (m->vcpu == NULL)
         give_up("memory for the vCPUs", CL_NO_MEMORY);
     build_machine(m, argument);
-    m->serial = m->stream.entries != 0 && !wiring.console_is_virtio;
+    if (m->stream.entries != 0 && !wiring.console_is_virtio)
+        serial_connect(&m->serial, &m->machine, &m->stream, m->console_peer, m->console_bit, m->events);
     set_policies(m);
     for (unsigned i = 0; i < m->cpus; i++)
         need(vcpu_thread_create(m, i), "vCPU");

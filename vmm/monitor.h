@@ -10,6 +10,7 @@
 #include "vmm/emulate.h"
 #include "vmm/kvmclock.h"
 #include "vmm/machine.h"
+#include "vmm/serial.h"
 #include "vmm/start.h"
 
 #define MONITOR_CPUS_MAX 28u /* a program has THREADS_MAX threads */
@@ -48,22 +49,17 @@ struct monitor {
     uint32_t console_peer, control_peer; /* notifications, 0: none */
     uint64_t console_bit, control_bit;
     struct channel_end control;
-    struct channel_end stream; /* to the console service: COM1's, or the virtio console's */
-    bool serial;               /* the stream is COM1's */
-    pthread_mutex_t out_lock;
-    uint64_t out_position; /* [o] bytes of COM1 that were taken */
-    uint32_t out_count;    /* [o] of them, those that wait here */
-    uint8_t out[256];      /* [o] */
-    uint64_t armed_ns;     /* [a] the main thread will look at the devices' timers by then */
-    uint32_t input_waits;  /* [a] bytes for COM1 wait for room in its FIFO */
-    uint32_t paused;       /* [a] init or a request wants all vCPUs parked */
-    uint32_t request;      /* [a] enum machine_request that ends this run */
-    uint32_t request_value;
-    char reason[120];
+    struct channel_end stream;              /* to the console service: COM1's, or the virtio console's */
+    struct serial serial;                   /* COM1, if the stream is its */
+    uint64_t armed_ns;                      /* [a] the main thread will look at the devices' timers by then */
+    uint32_t paused;                        /* [a] init or a request wants all vCPUs parked */
+    uint32_t request;                       /* [a] enum machine_request that ends this run */
+    uint32_t report_waits;                  /* [a] init is told of it once the guest's last words are out */
+    struct vmm_report report;               /* of the request; set before `report_waits` */
     uint64_t exits[VCPU_EXIT_REASON_COUNT]; /* [a] that reached the vCPU threads */
     unsigned cpus;
     struct vcpu_thread *vcpu;
-}; /* [a] = atomic;  [o] = out_lock;  the rest is set before threads start, or the main thread's own */
+}; /* [a] = atomic;  the rest is set before threads start, or the main thread's own */
 
 /* Ask for an end or an event of the machine; from any thread. The first request that ends the run wins. */
 void monitor_request(struct monitor *monitor, enum machine_request request, uint32_t value, const char *reason);
@@ -71,8 +67,8 @@ void monitor_request(struct monitor *monitor, enum machine_request request, uint
 /* Send to init, from any thread. */
 void monitor_tell(struct monitor *monitor, uint32_t kind, uint32_t cookie, const void *message, uint32_t length);
 
-/* Let the console service have what COM1 has sent. True: it has no room, come back in a while. */
-bool monitor_flush(struct monitor *monitor) CL_MUST_CHECK;
+/* The main thread's share in ending a run: tell init as soon as the guest's last words are out. */
+void monitor_report_end(struct monitor *monitor);
 
 /* The seam of the devices, in ring 3. */
 extern const struct host_ops monitor_host_ops;

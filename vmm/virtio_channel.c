@@ -2,7 +2,6 @@
 /* virtio_channel.c: room, messages, and the two indices that follow the capsule. */
 #include "vmm/virtio_channel.h"
 
-#define RETRY_NS UINT64_C(200000)
 #define BEHIND_MAX (2 * VIRTIO_BATCH) /* messages between a commit and what the channel shows after a crash */
 
 static void notify(const struct virtio_device *d, const struct virtio_channel *c)
@@ -56,13 +55,14 @@ enum virtio_room virtio_channel_room(struct virtio_device *d, struct virtio_chan
     if (c->dropping)
         return VIRTIO_ROOM_DROP;
     now = machine_now(d->device);
-    if (c->stalled_since_ns == 0) {
+    if (c->stalled_since_ns == 0)
         c->stalled_since_ns = now | 1;
-    } else if (now - c->stalled_since_ns > patience_ns && now > c->stalled_since_ns) {
+    if (now >= c->stalled_since_ns + patience_ns) {
         c->dropping = true;
+        virtio_log(d, "nobody takes what it sends; dropped until somebody does");
         return VIRTIO_ROOM_DROP;
     }
-    virtio_retry_after(d, RETRY_NS);
+    virtio_retry_after(d, c->stalled_since_ns + patience_ns - now);
     return VIRTIO_ROOM_WAIT;
 }
 
@@ -101,6 +101,7 @@ bool virtio_channel_take(struct virtio_device *d, struct virtio_channel *c, stru
 void virtio_channel_derive(struct virtio_device *d, struct virtio_channel *c)
 {
     bool tell = false;
+    uint32_t space;
 
     if (c->end == NULL)
         return;
@@ -108,14 +109,15 @@ void virtio_channel_derive(struct virtio_device *d, struct virtio_channel *c)
         c->end->produced = c->state->produced;
         tell = channel_publish(c->end);
         CAPSULE_STORED();
+        /* The peer rings for room in a ring that it saw full. This one may have been full before it was shown. */
+        if (c->stalled_since_ns != 0 && channel_space(c->end, &space) == CL_OK && space > 0)
+            d->virtio->backend->kick(d->virtio->backend_context, d->bits);
     }
     if (c->end->released != c->state->taken) {
-        uint32_t waiting = __atomic_load_n(&c->end->receive_ring->produced, __ATOMIC_ACQUIRE) - c->end->released;
-
         c->end->taken = c->state->taken;
         channel_release(c->end);
         CAPSULE_STORED();
-        tell = tell || waiting >= c->end->entries; /* it had no room, and may be waiting for some */
+        tell = channel_made_room(c->end) || tell;
     }
     if (tell)
         notify(d, c);

@@ -22,13 +22,13 @@ struct virtio_channel {
     struct channel_end *end; /* NULL: not connected */
     uint32_t peer_slot;
     uint64_t peer_bits;
-    uint64_t stalled_since_ns; /* 0: there was room at the last try */
+    uint64_t stalled_since_ns; /* 0: there was room at the last try; never 0 otherwise */
     bool dropping;             /* there was no room for too long */
 };
 
 enum virtio_room {
     VIRTIO_ROOM,      /* a message can be put */
-    VIRTIO_ROOM_WAIT, /* later: the device will be served again by itself */
+    VIRTIO_ROOM_WAIT, /* later: the device is served again when the peer rings, or at the end of its patience */
     VIRTIO_ROOM_DROP  /* nobody takes what is sent: drop it */
 };
 

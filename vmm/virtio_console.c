@@ -12,7 +12,6 @@
 #define QUEUE_TRANSMIT 1u
 #define INPUT_WORDS (STREAM_MESSAGE_MAX / 8)
 #define INPUT_BATCH 4u /* messages of one transaction: each takes up to INPUT_WORDS entries of the undo log */
-#define PATIENCE_NS UINT64_C(100000000)
 
 static_assert(INPUT_BATCH * (INPUT_WORDS + 6) < CAPSULE_LOG_ENTRIES, "input fits into one transaction");
 
@@ -73,7 +72,7 @@ static bool serve_transmit(struct virtio_console *console, struct capsule_tx *tx
         if (status != CL_OK)
             return status == CL_NOT_FOUND && virtqueue_arm(queue);
         if (s->sent < chain->out_bytes) {
-            switch (virtio_channel_room(d, &console->channel, PATIENCE_NS)) {
+            switch (virtio_channel_room(d, &console->channel, STREAM_PATIENCE_NS)) {
             case VIRTIO_ROOM:
                 send_piece(console, tx, chain);
                 break;

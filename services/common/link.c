@@ -41,6 +41,8 @@ enum cl_status link_receive(struct link *link, struct channel_descriptor *descri
     while (status == CL_LIMIT);
     if (status == CL_CORRUPT)
         link->open = false;
+    if (channel_made_room(&link->end))
+        (void)!cl_notify(link->peer_slot, link->peer_bits);
     return status;
 }
 

@@ -24,8 +24,8 @@ CL_MUST_CHECK enum cl_status link_open(struct link *link, const struct wire *wir
 CL_MUST_CHECK enum cl_status link_send(struct link *link, uint32_t kind, uint32_t cookie, const void *message,
                                        uint32_t length);
 
-/* The next message. As channel_receive(); messages that are too long are skipped. CL_NOT_FOUND: there is none, or the
- * link is not open. */
+/* The next message. As channel_receive(); messages that are too long are skipped. A peer that waits for room is rung.
+ * CL_NOT_FOUND: there is none, or the link is not open. */
 CL_MUST_CHECK enum cl_status link_receive(struct link *link, struct channel_descriptor *descriptor, void *message,
                                           uint32_t capacity);
 

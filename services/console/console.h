@@ -46,6 +46,10 @@ void console_show(const struct editor_output *out);
 /* Show the prompt again after an answer, or what stands for it. */
 void console_prompt(void);
 
+/* input.c: use what was typed, as far as it can be used now; when to try again if no bell comes before. */
+void input_take(void);
+uint64_t input_deadline(void);
+
 /* commands.c: an entered line; the candidates for completion; sending one request to init. */
 void commands_run(const char *line);
 void commands_complete(struct editor *editor, struct editor_output *out);

@@ -16,14 +16,10 @@
 
 #define POLL_NS (UINT64_C(10) * 1000 * 1000)      /* without the serial port's interrupt */
 #define LOG_POLL_NS (UINT64_C(200) * 1000 * 1000) /* headless: the log rings no bell */
-#define INPUT_MAX 256u
 #define COOKIE_VM_NAMES UINT32_MAX
 #define NAMES_NS (UINT64_C(60) * 1000 * 1000 * 1000)
 
 struct console console = { .attached = CONSOLE_NOBODY };
-
-static uint8_t input[INPUT_MAX]; /* typed ahead while an answer is awaited */
-static size_t input_count;
 
 /* ----------------------------------------------------------------------------------------------------- printing */
 
@@ -88,82 +84,6 @@ void console_prompt(void)
     editor_redraw(&console.editor, &out);
     console_show(&out);
     console.has_prompt = true;
-}
-
-/* -------------------------------------------------------------------------------------------------------- input */
-
-static void edit(uint8_t byte)
-{
-    struct editor_output out = { 0 };
-    enum editor_event event = editor_key(&console.editor, byte, &out);
-
-    if (event == EDITOR_COMPLETE)
-        commands_complete(&console.editor, &out);
-    console_show(&out);
-    if (event == EDITOR_LINE) {
-        char line[EDITOR_LINE_MAX + 1];
-        memcpy(line, console.editor.text, sizeof(line));
-        console.has_prompt = false;
-        out.length = 0;
-        editor_begin(&console.editor, &out); /* shown by console_prompt() when the answer is there */
-        commands_run(line);
-    }
-}
-
-/* Everything up to the escape goes to the guest at once: its ring counts messages, not bytes. What the ring does not take
- * waits here, but who leaves does not wait. */
-static size_t type_to_guest(const uint8_t *bytes, size_t count)
-{
-    const uint8_t *escape = memchr(bytes, CONSOLE_ESCAPE, count);
-    size_t length = escape == NULL ? count : (size_t)(escape - bytes), taken;
-
-    if (length == 0) {
-        streams_leave();
-        return 1;
-    }
-    taken = streams_type(bytes, length);
-    return escape == NULL ? taken : length;
-}
-
-/* Use the first of `count` typed bytes, or more; returns how many, 0 if the guest has to take some first. */
-static size_t typed(const uint8_t *bytes, size_t count)
-{
-    if (console.headless)
-        return count;
-    if (console.live)
-        console.live = false;
-    else if (console.attached == CONSOLE_NOBODY)
-        edit(bytes[0]);
-    else
-        return type_to_guest(bytes, count);
-    return 1;
-}
-
-/* The interrupt is acknowledged first: it comes on the port's edge, which is lost while it is masked, so the port has to
- * be empty afterwards. It stays full only while the typed-ahead buffer is. */
-static void take_input(void)
-{
-    size_t used, step;
-    bool full;
-
-    do {
-        uart_acknowledge();
-        while (input_count < INPUT_MAX && uart_get(&input[input_count]))
-            input_count++;
-        full = input_count == INPUT_MAX;
-        used = 0;
-        while (used < input_count && (console.cookie == 0 || console.attached != CONSOLE_NOBODY || console.live)) {
-            console_prompt();
-            step = typed(input + used, input_count - used);
-            if (step == 0)
-                break;
-            used += step;
-        }
-        if (full && used == 0 && console.attached != CONSOLE_NOBODY)
-            used = input_count; /* a guest that takes no input loses it: the escape has to get through */
-        input_count -= used;
-        memmove(input, input + used, input_count);
-    } while (full && used > 0);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- init */
@@ -271,9 +191,9 @@ static void listen(void)
 
 static uint64_t sleep_until(bool has_irq)
 {
-    uint64_t now = cl_monotonic_ns(), until = UINT64_MAX;
+    uint64_t now = cl_monotonic_ns(), until = input_deadline();
 
-    if (!has_irq || (input_count > 0 && console.attached != CONSOLE_NOBODY))
+    if (!has_irq && now + POLL_NS < until)
         until = now + POLL_NS;
     if (console.headless && now + LOG_POLL_NS < until)
         until = now + LOG_POLL_NS;
@@ -321,7 +241,7 @@ int main(void)
     begin(start);
     for (;;) {
         listen();
-        take_input();
+        input_take();
         streams_serve();
         commands_repeat_live();
         if (console.headless && !console.ending)

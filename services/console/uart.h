@@ -10,13 +10,20 @@
 /* Take the port over, at whatever speed the firmware set. `irq`: capability of its interrupt; 0: there is none. */
 void uart_begin(uint16_t port, uint32_t irq);
 
-/* One received byte. False: none. */
-bool uart_get(uint8_t *byte);
+/* What was received and not used yet; it stays where it is until uart_used(). When the buffer is full the port is not
+ * read: its FIFO fills and the sender has to wait. */
+size_t uart_received(const uint8_t **bytes);
 
-/* After everything was taken: let the interrupt come again. */
-void uart_acknowledge(void);
+/* Forget the first `count` of them. */
+void uart_used(size_t count);
 
-/* Send bytes as they are. Waits while the transmitter is full, but not for ever: a port that takes nothing loses them. */
+bool uart_is_full(void);
+
+/* True once after the port's FIFO has overrun: bytes are missing. */
+bool uart_overrun(void);
+
+/* Send bytes as they are. Waits while the transmitter is full, and receives meanwhile; but not for ever: a port that
+ * takes nothing loses them. */
 void uart_write(const void *bytes, size_t length);
 
 /* Wait until the last byte has left the shift register, a bounded time. */

@@ -43,8 +43,8 @@ static void send(struct ports *ports, uint32_t port, const uint8_t *frame, uint3
         link->open = false;
 }
 
-/* Up to PORTS_FRAMES_PER_TURN frames of one port. The ports that were sent to are added to *touched. */
-static bool serve_port(struct ports *ports, uint32_t port, uint64_t now_ns, uint64_t *touched)
+/* Up to PORTS_FRAMES_PER_TURN frames of one port. True: there may be more. */
+static bool serve_port(struct ports *ports, uint32_t port, uint64_t now_ns)
 {
     struct link *link = &ports->link[port];
     struct channel_descriptor descriptor;
@@ -60,11 +60,20 @@ static bool serve_port(struct ports *ports, uint32_t port, uint64_t now_ns, uint
         if (status != CL_OK || descriptor.kind != FRAME_ETHERNET)
             descriptor.length = 0; /* too long, or nothing that we know: counted as a frame of a wrong size */
         uint64_t to = bridge_forward(&ports->bridge, port, frame, descriptor.length, now_ns);
-        *touched |= to;
         for (; to != 0; to &= to - 1)
             send(ports, (uint32_t)__builtin_ctzll(to), frame, descriptor.length);
     }
     return true;
+}
+
+/* Of the frames that wait for it, and of the room in its own ring. */
+static void tell_peer(struct link *link)
+{
+    if (!link->open)
+        return;
+    bool frames = channel_publish(&link->end), room = channel_made_room(&link->end);
+    if (frames || room)
+        (void)!cl_notify(link->peer_slot, link->peer_bits);
 }
 
 static void tell_broken(struct ports *ports, uint32_t port)
@@ -77,20 +86,16 @@ static void tell_broken(struct ports *ports, uint32_t port)
 
 bool ports_round(struct ports *ports, uint64_t now_ns)
 {
-    uint64_t touched = 0;
     bool more = false;
 
     for (uint32_t i = 0; i < SWITCH_PORTS_MAX; i++) {
-        if (ports->bridge.port[i].attached && serve_port(ports, i, now_ns, &touched))
+        if (ports->bridge.port[i].attached && serve_port(ports, i, now_ns))
             more = true;
     }
-    for (; touched != 0; touched &= touched - 1) {
-        struct link *link = &ports->link[__builtin_ctzll(touched)];
-        if (link->open && channel_publish(&link->end))
-            (void)!cl_notify(link->peer_slot, link->peer_bits);
-    }
-    for (uint32_t i = 0; i < SWITCH_PORTS_MAX; i++)
+    for (uint32_t i = 0; i < SWITCH_PORTS_MAX; i++) {
+        tell_peer(&ports->link[i]);
         tell_broken(ports, i);
+    }
     return more;
 }
 

@@ -92,6 +92,31 @@ static void a_full_ring_is_busy_until_the_peer_releases(void **state)
     free(pair.memory);
 }
 
+static void a_producer_is_rung_when_its_full_ring_has_room_again(void **state)
+{
+    struct pair pair = make_pair(4, 4 * 16, 0);
+    struct channel_descriptor descriptor;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(channel_send(&pair.a, "x", 1, 0, i), CL_OK);
+    (void)!channel_publish(&pair.a);
+    assert_false(channel_made_room(&pair.b)); /* nothing was taken */
+    assert_int_equal(channel_take(&pair.b, &descriptor), CL_OK);
+    assert_false(channel_made_room(&pair.b)); /* nor released */
+    channel_release(&pair.b);
+    assert_false(channel_made_room(&pair.b)); /* it was never full */
+    for (unsigned i = 3; i < 5; i++)
+        assert_int_equal(channel_send(&pair.a, "x", 1, 0, i), CL_OK);
+    (void)!channel_publish(&pair.a);
+    for (unsigned i = 1; i < 5; i++)
+        assert_int_equal(channel_take(&pair.b, &descriptor), CL_OK);
+    channel_release(&pair.b);
+    assert_true(channel_made_room(&pair.b));
+    assert_false(channel_made_room(&pair.b)); /* once */
+    free(pair.memory);
+}
+
 static void a_busy_consumer_is_not_notified(void **state)
 {
     struct pair pair = make_pair(16, 16 * 16, 0);
@@ -304,10 +329,13 @@ static void wait_for(struct doorbell *bell)
 }
 
 static struct doorbell bell = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0 };
+static struct doorbell room = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0 };
 
+/* The producer sleeps whenever it finds the ring full. */
 static void *produce(void *argument)
 {
     struct pair *pair = argument;
+    bool shown = false;
 
     for (uint32_t i = 0; i < STRESS_MESSAGES;) {
         enum cl_status status = channel_send(&pair->a, &i, sizeof(i), i % 5, i);
@@ -315,6 +343,9 @@ static void *produce(void *argument)
             i++;
         else if (status != CL_BUSY)
             return (void *)1;
+        else if (shown)
+            wait_for(&room);
+        shown = status == CL_BUSY;
         if (status == CL_BUSY || i % 3 == 0 || i == STRESS_MESSAGES) {
             if (channel_publish(&pair->a))
                 ring(&bell);
@@ -340,8 +371,12 @@ static void two_threads_lose_no_message_and_no_wakeup(void **state)
             assert_int_equal(word, expected);
             assert_int_equal(descriptor.cookie, expected);
             expected++;
+            if (expected % 7 == 0 && channel_made_room(&pair.b))
+                ring(&room);
         } else {
             assert_int_equal(status, CL_NOT_FOUND);
+            if (channel_made_room(&pair.b))
+                ring(&room);
             if (!channel_arm(&pair.b))
                 wait_for(&bell);
         }
@@ -358,6 +393,7 @@ int main(void)
         cmocka_unit_test(messages_arrive_in_order_in_both_directions),
         cmocka_unit_test(what_is_not_published_is_not_seen),
         cmocka_unit_test(a_full_ring_is_busy_until_the_peer_releases),
+        cmocka_unit_test(a_producer_is_rung_when_its_full_ring_has_room_again),
         cmocka_unit_test(a_busy_consumer_is_not_notified),
         cmocka_unit_test(an_index_may_wrap),
         cmocka_unit_test(a_restarted_end_goes_on_where_the_ring_stands),
