@@ -286,6 +286,30 @@ static void a_sleeper_is_served_at_once_and_saves_nothing_up(void **state)
     (void)worker;
 }
 
+static void a_sleeper_does_not_wait_for_the_turn_of_its_own_account_to_end(void **state)
+{
+    struct sched_thread *guest, *device;
+    struct sched_account *vm;
+
+    (void)state;
+    machine(1);
+    vm = fair(1024);
+    guest = thread_of(vm, 0);
+    device = thread_of(vm, 0);
+    wake(thread_of(fair(1024), 0));
+    wake(guest);
+    for (unsigned i = 0; i < 100; i++) {
+        run(50ull * MS);
+        while (guest->state != SCHED_RUNNING)
+            run(MS / 10);
+        assert_int_equal(sched_wake(device, now), 0);
+        assert_ptr_equal(pick(0), device);
+        run(MS / 100);
+        block(device);
+    }
+    assert_in_range(vm->group[0].run_tsc, 2500 * MS - SLICE, 2700 * MS);
+}
+
 static void sleeping_often_gives_no_more_than_the_share(void **state)
 {
     struct sched_thread *worker, *blinker;
@@ -810,6 +834,7 @@ int main(void)
         cmocka_unit_test_teardown(accounts_share_a_cpu_by_weight, teardown),
         cmocka_unit_test_teardown(threads_of_an_account_share_its_time, teardown),
         cmocka_unit_test_teardown(a_sleeper_is_served_at_once_and_saves_nothing_up, teardown),
+        cmocka_unit_test_teardown(a_sleeper_does_not_wait_for_the_turn_of_its_own_account_to_end, teardown),
         cmocka_unit_test_teardown(sleeping_often_gives_no_more_than_the_share, teardown),
         cmocka_unit_test_teardown(a_lone_thread_is_never_interrupted, teardown),
         cmocka_unit_test_teardown(yield_lets_the_others_run, teardown),
