@@ -298,6 +298,21 @@ static cJSON *parse(const char *json, size_t length)
     return tree;
 }
 
+/* Of a configuration that is refused only [host] is left, if that is right by itself: a machine that was to run without
+ * anybody watching still knows it. */
+static void keep_host(const cJSON *tree, struct config *config)
+{
+    const cJSON *host = cJSON_GetObjectItemCaseSensitive(tree, "host");
+    struct config_error ignored;
+    const struct place place = { .path = "host", .error = &ignored };
+    struct config_host kept = schema_host_defaults;
+
+    if (host == NULL || read_table(host, &schema_host, &kept, &place) != CL_OK)
+        kept = schema_host_defaults;
+    memset(config, 0, sizeof(*config));
+    config->host = kept;
+}
+
 enum cl_status config_read(const char *json, size_t length, struct config *config, struct config_error *error)
 {
     struct place root = { .path = "", .error = error };
@@ -310,7 +325,10 @@ enum cl_status config_read(const char *json, size_t length, struct config *confi
     if (tree == NULL)
         return refuse(&root, "configuration", "this is not JSON, or there is too little memory to read it");
     status = read_table(tree, &schema_config, config, &root);
+    if (status == CL_OK)
+        status = config_check_rules(config, error);
+    if (status != CL_OK)
+        keep_host(tree, config);
     cJSON_Delete(tree);
-    TRY(status);
-    return config_check_rules(config, error);
+    return status;
 }

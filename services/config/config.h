@@ -88,7 +88,8 @@ struct config_error {
     char text[CONFIG_ERROR_MAX];
 };
 
-/* Read `length` bytes of JSON. CL_BAD_ARGUMENT: refused, `error` says why; CL_NO_MEMORY. */
+/* Read `length` bytes of JSON. CL_BAD_ARGUMENT: refused, `error` says why, and `config` holds no network, no VM, and
+ * [host] as it was given if nothing in that table is wrong. */
 CL_MUST_CHECK enum cl_status config_read(const char *json, size_t length, struct config *config,
                                          struct config_error *error);
 

@@ -42,7 +42,7 @@ static const struct schema_key host_keys[] = {
     { .name = "loglevel", .kind = SCHEMA_CHOICE, FIELD(config_host, loglevel), .choices = loglevels },
     { .name = "headless", .kind = SCHEMA_BOOL, FIELD(config_host, headless) },
 };
-static const struct schema_table host_table = { host_keys, COUNT(host_keys) };
+const struct schema_table schema_host = { host_keys, COUNT(host_keys) };
 
 /* [[network]] */
 static const struct schema_key network_keys[] = {
@@ -190,7 +190,7 @@ static const struct schema_key config_keys[] = {
     { .name = "host",
       .kind = SCHEMA_TABLE,
       .offset = offsetof(struct config, host),
-      .table = &host_table,
+      .table = &schema_host,
       .right = "a table, written [host]" },
     { .name = "network",
       .kind = SCHEMA_TABLES,

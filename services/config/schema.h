@@ -54,6 +54,9 @@ struct schema_table {
 /* The whole configuration; values go into struct config. */
 extern const struct schema_table schema_config;
 
+/* Its [host] alone; values go into struct config_host. */
+extern const struct schema_table schema_host;
+
 /* What struct config holds before anything is read. */
 extern const struct config_host schema_host_defaults;
 

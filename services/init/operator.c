@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* operator.c: the console's requests, answered. */
+#include "services/init/operator.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +11,9 @@
 #include "lib/refusal.h"
 #include "lib/runtime.h"
 #include "lib/syscall.h"
-#include "services/init/services.h"
-#include "services/init/supervisor.h"
+#include "services/init/console.h"
+#include "services/init/host_end.h"
+#include "services/init/switch.h"
 #include "services/protocol/control.h"
 
 #define STATISTICS_NS (UINT64_C(500) * 1000 * 1000)
@@ -31,7 +34,7 @@ static void reply(uint32_t kind, uint32_t cookie, const void *message, uint32_t 
     const struct timespec pause = { .tv_nsec = SEND_PAUSE_NS };
 
     for (unsigned i = 0; i < SEND_TRIES; i++) {
-        if (link_send(services_console(), kind, cookie, message, length) != CL_BUSY)
+        if (link_send(&console_service()->link, kind, cookie, message, length) != CL_BUSY)
             return;
         nanosleep(&pause, NULL);
     }
@@ -66,7 +69,10 @@ static void answer_list(uint32_t cookie)
         describe(&vms[i], &report);
         reply(OPERATOR_VM, cookie, &report, sizeof(report));
     }
-    done(cookie, CL_OK, "");
+    done(cookie, CL_OK,
+         config.vm_count > 0            ? ""
+         : host_end_no_vms()[0] != '\0' ? host_end_no_vms()
+                                        : "there are no VMs");
 }
 
 static void detail(uint32_t cookie, const char *what, const char *value)
@@ -133,7 +139,7 @@ static void answer_host_info(uint32_t cookie)
 
 /* ------------------------------------------------------------------------------------------------- statistics */
 
-static bool statistics_wait(void)
+static bool statistics_are_awaited(void)
 {
     for (uint32_t i = 0; i < config.vm_count; i++) {
         if (vms[i].statistics_cookie != 0)
@@ -169,7 +175,7 @@ static void answer_statistics(uint32_t cookie, struct vm *only)
         if (vms[i].held && (only == NULL || only == &vms[i]) && vm_ask(&vms[i], CONTROL_STATISTICS, cookie) == CL_OK)
             vms[i].statistics_cookie = cookie;
     }
-    if (!statistics_wait())
+    if (!statistics_are_awaited())
         end_statistics();
 }
 
@@ -179,7 +185,7 @@ void operator_statistics_arrived(struct vm *vm, const struct control_statistics 
     if (statistics.cookie == 0)
         return;
     send_statistics(vm, numbers);
-    if (!statistics_wait())
+    if (!statistics_are_awaited())
         end_statistics();
 }
 
@@ -198,6 +204,13 @@ void operator_deadlines(uint64_t now_ns)
     end_statistics();
 }
 
+void operator_forget(void)
+{
+    for (uint32_t i = 0; i < config.vm_count; i++)
+        vms[i].statistics_cookie = 0;
+    statistics.cookie = 0;
+}
+
 uint64_t operator_next_ns(void)
 {
     return statistics.cookie != 0 ? statistics.deadline_ns : UINT64_MAX;
@@ -213,7 +226,7 @@ static void answer_network(uint32_t cookie)
         for (uint32_t card = 0; vms[i].held && card < vms[i].config->nic_count; card++) {
             const struct config_nic *nic = &vms[i].config->nic[card];
             memset(&report, 0, sizeof(report));
-            if (services_port_counters(vms[i].port[card], &report.counters) != CL_OK)
+            if (switch_port_counters(vms[i].port[card], &report.counters) != CL_OK)
                 continue;
             snprintf(report.vm, sizeof(report.vm), "%s", vms[i].config->name);
             snprintf(report.network, sizeof(report.network), "%s", nic->network);
@@ -241,14 +254,18 @@ static void report_caps(uint32_t cookie, const char *name, uint32_t domain)
     }
 }
 
+static void report_service_caps(uint32_t cookie, const struct service *service)
+{
+    if (service->program.alive)
+        report_caps(cookie, service->name, service->program.domain);
+}
+
 static void answer_caps(uint32_t cookie, const struct vm *only)
 {
     if (only == NULL) {
         report_caps(cookie, "init", INIT_SLOT_DOMAIN);
-        if (services_console_program()->alive)
-            report_caps(cookie, "console", services_console_program()->domain);
-        if (services_switch_program()->alive)
-            report_caps(cookie, "switch", services_switch_program()->domain);
+        report_service_caps(cookie, console_service());
+        report_service_caps(cookie, switch_service());
     }
     for (uint32_t i = 0; i < config.vm_count; i++) {
         if (vms[i].held && (only == NULL || only == &vms[i]))
@@ -262,31 +279,16 @@ static void answer_caps(uint32_t cookie, const struct vm *only)
 static void act_on(uint32_t verb, uint32_t cookie, struct vm *vm)
 {
     char text[OPERATOR_TEXT_MAX] = "";
-    enum cl_status status;
+    enum cl_status status = wish_about_vm(verb, vm, text);
 
-    switch (verb) {
-    case OPERATOR_START:
-        status = supervisor_start_vm(vm, text);
-        break;
-    case OPERATOR_SHUTDOWN:
-        status = supervisor_shutdown_vm(vm, text);
-        break;
-    case OPERATOR_RESET:
-        status = supervisor_reset_vm(vm, text);
-        break;
-    case OPERATOR_DESTROY:
-        status = supervisor_destroy_vm(vm, text);
-        break;
-    case OPERATOR_SUSPEND:
-        status = supervisor_pause_vm(vm, true, text);
-        break;
-    case OPERATOR_RESUME:
-        status = supervisor_pause_vm(vm, false, text);
-        break;
-    default:
-        status = supervisor_kill_vmm(vm, text);
-        break;
-    }
+    done(cookie, status, text[0] != '\0' ? text : cl_refusal(status));
+}
+
+static void kill_service(uint32_t verb, uint32_t cookie)
+{
+    char text[OPERATOR_TEXT_MAX] = "";
+    enum cl_status status = wish_kill_service(verb, text);
+
     done(cookie, status, text[0] != '\0' ? text : cl_refusal(status));
 }
 
@@ -332,13 +334,17 @@ static void answer(const struct channel_descriptor *descriptor, const struct ope
         else
             done(cookie, CL_BAD_ARGUMENT, "which VM?");
         break;
+    case OPERATOR_KILL_CONSOLE:
+    case OPERATOR_KILL_SWITCH:
+        kill_service(descriptor->kind, cookie);
+        break;
     case OPERATOR_POWER_OFF:
     case OPERATOR_REBOOT:
-        supervisor_shut_down_host(descriptor->kind == OPERATOR_REBOOT ? SYSTEM_RESET : SYSTEM_POWER_OFF);
+        host_end_begin(descriptor->kind == OPERATOR_REBOOT ? SYSTEM_RESET : SYSTEM_POWER_OFF);
         done(cookie, CL_OK, "the VMs are asked to stop, then the machine ends");
         break;
     case OPERATOR_HEADLESS:
-        supervisor_set_headless();
+        host_end_set_headless();
         done(cookie, CL_OK, "");
         break;
     case OPERATOR_STREAM_DROPPED:
@@ -356,7 +362,7 @@ void operator_serve(void)
     struct operator_request request;
 
     for (unsigned i = 0; i < REQUESTS_PER_ROUND; i++) {
-        if (services_next_request(&descriptor, &request) != CL_OK)
+        if (console_next_request(&descriptor, &request) != CL_OK)
             return;
         request.vm[sizeof(request.vm) - 1] = '\0';
         answer(&descriptor, &request);

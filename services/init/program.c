@@ -39,6 +39,11 @@ uint64_t program_noted_bits(void)
     return bits;
 }
 
+bool program_bits_are_noted(void)
+{
+    return noted_bits != 0;
+}
+
 bool program_fault_noted(unsigned index)
 {
     return (noted_bits >> INIT_EVENT_FAULT_BIT(index) & 1) != 0;

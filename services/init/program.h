@@ -53,6 +53,7 @@ uint32_t program_init_events(void);
  * of a program that is destroyed is forgotten, so that it is not taken for that of its successor. */
 void program_note_bits(uint64_t bits);
 uint64_t program_noted_bits(void);
+bool program_bits_are_noted(void);
 bool program_fault_noted(unsigned index);
 
 /* Make init's own notification. Once. */

@@ -2,6 +2,7 @@
 /* vm.c: from nothing to a running VM and back. */
 #include "services/init/vm.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 #include "lib/runtime.h"
 #include "lib/slots.h"
 #include "lib/syscall.h"
-#include "services/init/services.h"
+#include "services/init/console.h"
+#include "services/init/switch.h"
 
 struct config config;
 struct vm vms[CONFIG_VMS_MAX];
@@ -35,6 +37,15 @@ struct vm *vm_find(const char *name)
     return NULL;
 }
 
+void vm_set_last(struct vm *vm, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(vm->last, sizeof(vm->last), format, arguments);
+    va_end(arguments);
+}
+
 static enum cl_status give_control(struct vm *vm)
 {
     TRY(program_give(&vm->vmm, VMM_SLOT_CONTROL, program_init_events(), RIGHT_SIGNAL));
@@ -49,14 +60,15 @@ static enum cl_status prepare(struct vm *vm)
     char *argument = NULL;
     enum cl_status status;
 
-    services_take_ports(vm);
+    switch_take_ports(vm);
     TRY(vm_setup_objects(vm));
     TRY(vm_setup_program(vm));
     TRY(give_control(vm));
-    TRY(services_give_console(vm));
-    TRY(services_give_switch(vm));
+    TRY(console_give(vm));
+    TRY(switch_give(vm));
     TRY(vm_setup_argument(vm, &argument));
-    services_attach(vm);
+    console_attach(vm);
+    switch_attach(vm);
     status = program_prepare(&vm->vmm, argument);
     free(argument);
     return status;
@@ -72,7 +84,7 @@ enum cl_status vm_prepare(struct vm *vm)
     vm->last[0] = '\0';
     vm->outcome = VM_OUTCOME_NONE;
     if ((cl_info()->features & INFO_FEATURE_VIRTUAL_MACHINES) == 0) {
-        snprintf(vm->last, sizeof(vm->last), "this machine cannot run VMs; the log says what is missing");
+        vm_set_last(vm, "this machine cannot run VMs; the log says what is missing");
         return CL_UNSUPPORTED;
     }
     vm->held = true;
@@ -82,7 +94,7 @@ enum cl_status vm_prepare(struct vm *vm)
     status = prepare(vm);
     if (status != CL_OK) {
         if (vm->last[0] == '\0')
-            snprintf(vm->last, sizeof(vm->last), "%s", cl_refusal(status));
+            vm_set_last(vm, "%s", cl_refusal(status));
         vm_release(vm);
     }
     return status;
@@ -93,7 +105,7 @@ enum cl_status vm_go(struct vm *vm)
     enum cl_status status = cl_thread_start(vm->vmm.thread);
 
     if (status != CL_OK) {
-        snprintf(vm->last, sizeof(vm->last), "%s", cl_refusal(status));
+        vm_set_last(vm, "%s", cl_refusal(status));
         vm_release(vm);
     }
     return status;
@@ -124,7 +136,8 @@ void vm_release(struct vm *vm)
         return;
     vm->held = false;
     program_destroy(&vm->vmm);
-    services_detach(vm);
+    console_detach(vm);
+    switch_detach(vm);
     if (vm->control_cable.memory != 0)
         cable_close_here(vm->number, &vm->control);
     if (vm->account != 0) {

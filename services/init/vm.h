@@ -55,6 +55,9 @@ void vm_release(struct vm *vm);
 /* Ask its VMM for something (enum vmm_control, enum control_kind). CL_BUSY: its ring is full. */
 CL_MUST_CHECK enum cl_status vm_ask(struct vm *vm, uint32_t kind, uint32_t cookie);
 
+/* Why it is in its state. */
+__attribute__((format(printf, 2, 3))) void vm_set_last(struct vm *vm, const char *format, ...);
+
 /* By name; NULL: there is none. */
 struct vm *vm_find(const char *name);
 

@@ -103,7 +103,7 @@ static enum cl_status map_file(struct vm *vm, const char *region, const char *me
     if (member[0] == '\0')
         return CL_OK;
     if (image_find(member, &file) != CL_OK) {
-        snprintf(vm->last, sizeof(vm->last), "the system image has no file %.150s", member);
+        vm_set_last(vm, "the system image has no file %.150s", member);
         return CL_NOT_FOUND;
     }
     if (vm->vmm.owned_count == PROGRAM_OWNED_MAX)

@@ -44,6 +44,18 @@ void cable_forget(struct cable *cable)
     cable->memory = 0;
 }
 
+void cable_destroy(struct cable *cable)
+{
+    enum cl_status status;
+
+    if (cable->memory == 0)
+        return;
+    status = cl_object_destroy(cable->memory);
+    if (status != CL_OK)
+        cl_log_refusal(status, "destroying a channel");
+    cable_forget(cable);
+}
+
 enum cl_status cable_open_here(const struct cable *cable, unsigned place, enum channel_side side, uint32_t peer_slot,
                                uint64_t peer_bits, struct link *link)
 {

@@ -7,6 +7,10 @@
 #include "services/init/program.h"
 #include "services/protocol/wire.h"
 
+/* Where init maps its own ends: a VM's control channel at the VM's number, below these. */
+#define PLACE_CONSOLE 62u
+#define PLACE_SWITCH 63u
+
 /* The memory of one channel. */
 struct cable {
     uint32_t memory; /* slot in init; 0: there is no cable */
@@ -17,8 +21,11 @@ struct cable {
 CL_MUST_CHECK enum cl_status cable_create(uint32_t account, uint32_t entries, uint32_t bytes_a, uint32_t bytes_b,
                                           struct cable *cable);
 
-/* Give the slot back; the memory went with its account, or goes with its last mapping. */
+/* Give the slot back; the memory goes with its account. */
 void cable_forget(struct cable *cable);
+
+/* The same for a cable on an account that stays: the memory goes at once, from under whoever has it mapped. */
+void cable_destroy(struct cable *cable);
 
 /* init's own end: mapped at channel place `place` (a number of the caller's, below 64). */
 CL_MUST_CHECK enum cl_status cable_open_here(const struct cable *cable, unsigned place, enum channel_side side,

@@ -18,7 +18,7 @@
 #define OPERATOR_RING_ENTRIES 32u
 #define OPERATOR_MESSAGE_MAX 768u
 #define OPERATOR_NAME_MAX 32
-#define OPERATOR_TEXT_MAX 200
+#define OPERATOR_TEXT_MAX 440
 #define OPERATOR_VMS_MAX 32u
 
 #define CONSOLE_EVENT_CONTROL (UINT64_C(1) << 0)
@@ -61,6 +61,8 @@ enum operator_verb {
     OPERATOR_HEADLESS = 15,       /* from now on as if configured so */
     OPERATOR_STREAM_DROPPED = 16, /* the console has let go of the stream of number `value` */
     OPERATOR_DRAINED = 17,        /* everything that was printed has left the UART */
+    OPERATOR_KILL_CONSOLE = 18,   /* for tests: as OPERATOR_KILL_VMM; init starts it again */
+    OPERATOR_KILL_SWITCH = 19,
 
     /* reports and answers */
     OPERATOR_DONE = 64,           /* struct operator_done */

@@ -205,6 +205,25 @@ static void the_command_line_tells_the_guest_who_is_there(void **state)
     assert_int_equal(config_command_line(&config, 0, tiny, sizeof(tiny)), CL_LIMIT);
 }
 
+static void of_a_refused_configuration_the_host_is_left(void **state)
+{
+    static const char broken[] = "{\"vm\": [{\"name\": \"a\", \"colour\": 1}], "
+                                 "\"host\": {\"hostname\": \"tower\", \"headless\": true}}";
+    static const char broken_host[] = "{\"host\": {\"headless\": true, \"hostnam\": \"tower\"}}";
+    struct config_error error;
+
+    (void)state;
+    assert_int_equal(config_read(broken, sizeof(broken) - 1, &config, &error), CL_BAD_ARGUMENT);
+    assert_non_null(strstr(error.text, "vm[0].colour"));
+    assert_int_equal(config.vm_count, 0);
+    assert_true(config.host.headless);
+    assert_string_equal(config.host.hostname, "tower");
+
+    assert_int_equal(config_read(broken_host, sizeof(broken_host) - 1, &config, &error), CL_BAD_ARGUMENT);
+    assert_false(config.host.headless);
+    assert_string_equal(config.host.hostname, "cloison");
+}
+
 static void more_tables_than_there_is_room_for_are_refused(void **state)
 {
     static char json[65536] = "{\"network\": [";
@@ -276,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_network_card_fits_its_network),
         cmocka_unit_test(open_addresses_are_filled_in),
         cmocka_unit_test(the_command_line_tells_the_guest_who_is_there),
+        cmocka_unit_test(of_a_refused_configuration_the_host_is_left),
         cmocka_unit_test(more_tables_than_there_is_room_for_are_refused),
         cmocka_unit_test(sizes_are_read_whole_or_not_at_all),
         cmocka_unit_test(the_nearest_word_is_a_likely_one),
