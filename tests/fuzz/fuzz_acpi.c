@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     checksum(rsdp, 36, 32);
     struct acpi_window window = { BASE, used + 36, bytes };
     memset(&info, 0, sizeof(info));
-    if (acpi_read(&window, 1, BASE + used, 1, &info, &notes) != CL_OK && refusal()[0] == '\0')
+    if (acpi_read(&window, 1, BASE + used, &info, &notes) != CL_OK && refusal()[0] == '\0')
         __builtin_trap();
     if (info.cpu_count > BOOT_CPUS_MAX || info.ioapic_count > BOOT_IOAPICS_MAX)
         __builtin_trap();
