@@ -11,6 +11,7 @@ from emulator import ROOT
 
 LINUX = os.path.join(BUILD, "guests", "linux")
 MICRO = os.path.join(BUILD, "guests", "micro")
+DISK_BYTES = 1 << 20
 
 
 def linux(name, test, more=""):
@@ -39,10 +40,10 @@ console = "serial"
 """
 
 
-def run(folder, configuration, timeout=120):
+def run(folder, configuration, timeout=120, host="headless = true"):
     """Run headless: exit code, and the lines of standard output and standard error."""
     config = folder / "test.toml"
-    config.write_text("[host]\nheadless = true\n" + configuration)
+    config.write_text(f"[host]\n{host}\n" + configuration)
     done = subprocess.run([os.path.join(ROOT, "tools", "run"), "--config", str(config), "--headless", "--until",
                            "stopped", "--timeout", str(timeout), "--memory", "1024"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -51,11 +52,22 @@ def run(folder, configuration, timeout=120):
 
 
 def test_run_ends_with_0_when_every_vm_stopped_as_it_should(tmp_path):
+    """With a configuration as a person writes it: for a console, with a name of its own, with paths beside it."""
+    (tmp_path / "disks").mkdir()
+    (tmp_path / "disks" / "data.raw").write_bytes(b"Cloison's disk\n".ljust(DISK_BYTES, b"\xa5"))
+    (tmp_path / "vmlinuz").symlink_to(os.path.join(LINUX, "vmlinuz"))
     status, lines, errors = run(tmp_path, linux("penguin", "devices:rng") +
-                                micro("small", "hello", 'cmdline = "argument=4711"\ndebug_exit = 0'))
+                                linux("reader", "disk", 'disk = "disks/data.raw"')
+                                .replace(f"{LINUX}/vmlinuz", "vmlinuz") +
+                                micro("small", "hello", 'cmdline = "argument=4711"\ndebug_exit = 0'),
+                                host='hostname = "tower"')
     assert status == 0, "\n".join(lines[-20:] + errors)
     assert "small: micro: hello PASS" in lines
     assert "penguin: cloison-guest: penguin test devices ended with 0" in lines
+    assert "reader: cloison-guest: disk begins with Cloison's disk" in lines
+    assert f"reader: cloison-guest: disk has {DISK_BYTES} bytes" in lines
+    assert "reader: cloison-guest: disk takes no write" in lines
+    assert "reader: cloison-guest: reader test disk ended with 0" in lines
     assert lines[-1] == "cloison: stopped"
 
 
