@@ -189,7 +189,7 @@ static HANDLER enum vcpu_exit_reason handle_xsetbv(struct vcpu *vcpu, const stru
     const uint64_t *gpr = vcpu->page->gpr;
     uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
 
-    virt->vcpu_get(vcpu, VCPU_GROUP_SEGMENTS);
+    virt->vcpu_get(vcpu, VCPU_GROUP_CODE);
     unsigned cpl = vcpu->page->segment[SEG_SS].attributes >> SEG_ATTR_DPL_SHIFT & 3;
     if (cpl != 0 || (uint32_t)gpr[GPR_RCX] != 0 || !xcr0_is_legal(vcpu, value)) {
         raise_gp(vcpu);

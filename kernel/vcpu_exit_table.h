@@ -6,7 +6,7 @@
 #include "abi/vcpu.h"
 
 /* To decode an instruction and walk the guest's page tables. */
-#define DECODE_GROUPS (VCPU_GROUP_SEGMENTS | VCPU_GROUP_CONTROL)
+#define DECODE_GROUPS (VCPU_GROUP_CODE | VCPU_GROUP_CONTROL)
 
 static const uint8_t exit_groups[VCPU_EXIT_REASON_COUNT] = {
     [VCPU_EXIT_IO] = DECODE_GROUPS, /* string instructions only: they address memory */

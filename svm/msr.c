@@ -27,7 +27,7 @@ bool svm_register_write(struct vmcb_save *save, const struct svm_register *r, ui
 static const struct svm_register *find(uint32_t index)
 {
     for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++)
-        if (svm_registers[i].msr == index && index != 0)
+        if (svm_registers[i].msr == index)
             return &svm_registers[i];
     return NULL;
 }

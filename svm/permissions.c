@@ -43,7 +43,7 @@ enum cl_status svm_vm_create(struct vm *vm, struct account *account)
         return CL_NO_MEMORY;
     memset(vm->virt, 0xFF, MSRPM_BYTES);
     for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++)
-        if (svm_registers[i].msr != 0 && svm_registers[i].msr != MSR_PAT)
+        if (svm_registers[i].msr != MSR_PAT)
             svm_vm_msr_pass(vm, svm_registers[i].msr, true, true);
     return CL_OK;
 }

@@ -15,26 +15,25 @@
 #define ATTR_RESERVED (~(uint32_t)(0xF0FF | SEG_ATTR_UNUSABLE))
 #define LIMIT_BYTES_MAX 0xFFFFFu /* without G */
 
-static struct vcpu_segment to_normal(unsigned name, const struct vmcb_segment *from, unsigned cpl)
+static inline __attribute__((always_inline)) void to_normal(struct vcpu_page *page, unsigned name,
+                                                            const struct vmcb_save *save)
 {
-    struct vcpu_segment to = { .selector = from->selector, .limit = from->limit, .base = from->base };
+    const struct vmcb_segment *from = (const void *)((const char *)save + svm_segments[name].save);
+    struct vcpu_segment *to = &page->segment[name];
+    uint32_t attributes = (from->attributes & 0xFFu) | ((from->attributes & 0x700u) << 4);
+    bool present = from->attributes & VMCB_SEGMENT_PRESENT;
 
-    to.attributes = (from->attributes & 0xFFu) | ((from->attributes & 0x700u) << 4);
-    if (!(from->attributes & VMCB_SEGMENT_PRESENT)) {
-        to.attributes = SEG_ATTR_UNUSABLE;
-        to.limit = 0;
-        to.base = svm_segments[name].keeps_base ? from->base : 0;
-    } else {
-        if (from->limit > LIMIT_BYTES_MAX)
-            to.attributes |= ATTR_GRANULAR;
-        if (to.attributes & ATTR_SYSTEM_NOT)
-            to.attributes |= ATTR_ACCESSED;
-        if (name == SEG_TR)
-            to.attributes |= ATTR_BUSY;
-    }
+    if (!present)
+        attributes = SEG_ATTR_UNUSABLE;
+    else
+        attributes |= (from->limit > LIMIT_BYTES_MAX ? ATTR_GRANULAR : 0) |
+                      (attributes & ATTR_SYSTEM_NOT ? ATTR_ACCESSED : 0) | (name == SEG_TR ? ATTR_BUSY : 0);
     if (name == SEG_SS)
-        to.attributes = (to.attributes & ~ATTR_DPL) | (cpl << SEG_ATTR_DPL_SHIFT);
-    return to;
+        attributes = (attributes & ~ATTR_DPL) | (uint32_t)save->cpl << SEG_ATTR_DPL_SHIFT;
+    *to = (struct vcpu_segment){ .selector = from->selector,
+                                 .limit = present ? from->limit : 0,
+                                 .attributes = attributes,
+                                 .base = present || svm_segments[name].keeps_base ? from->base : 0 };
 }
 
 static struct vmcb_segment from_normal(unsigned name, const struct vcpu_segment *from)
@@ -83,10 +82,18 @@ static enum cl_status table_set(const char *name, struct vmcb_segment *to, const
     return CL_OK;
 }
 
-void svm_segments_get(const struct vmcb_save *save, struct vcpu_page *page)
+/* Not `all`: VCPU_GROUP_CODE. */
+void svm_segments_get(const struct vmcb_save *save, struct vcpu_page *page, bool all)
 {
+    if (!all && (save->efer & EFER_LMA) && (save->cs.attributes & VMCB_SEGMENT_LONG)) {
+        to_normal(page, SEG_CS, save);
+        to_normal(page, SEG_SS, save);
+        page->segment[SEG_FS].base = save->fs.base;
+        page->segment[SEG_GS].base = save->gs.base;
+        return;
+    }
     for (unsigned i = 0; i < SEG_COUNT; i++)
-        page->segment[i] = to_normal(i, (const void *)((const char *)save + svm_segments[i].save), save->cpl);
+        to_normal(page, i, save);
     page->gdtr = (struct vcpu_table){ .base = save->gdtr.base, .limit = save->gdtr.limit & UINT16_MAX };
     page->idtr = (struct vcpu_table){ .base = save->idtr.base, .limit = save->idtr.limit & UINT16_MAX };
 }

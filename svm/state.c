@@ -46,12 +46,14 @@ static void get_control(const struct vcpu *vcpu, struct vcpu_page *page)
     const struct svm_vcpu *svm = vcpu->virt;
     const struct vmcb_save *save = &svm->vmcb->save;
 
+    page->cr2 = save->cr2;
+    page->cr3 = save->cr3;
     page->cr0 = (save->cr0 & ~SVM_HOST_CR0) | (svm->cr0 & SVM_HOST_CR0);
     page->cr4 = (save->cr4 & ~SVM_HOST_CR4) | (svm->cr4 & SVM_HOST_CR4);
     page->cr8 = svm->vmcb->control.v_tpr & 0xF;
     page->efer = save->efer & ~EFER_SVME;
     page->xcr0 = vcpu->xcr0;
-    memset(page->pdpte, 0, sizeof page->pdpte);
+    page->pdpte[0] = page->pdpte[1] = page->pdpte[2] = page->pdpte[3] = 0;
 }
 
 static void get_debug(struct svm_vcpu *svm, struct vcpu_page *page)
@@ -60,8 +62,8 @@ static void get_debug(struct svm_vcpu *svm, struct vcpu_page *page)
         svm_breakpoints_save(svm);
     memcpy(page->dr, svm->dr, sizeof svm->dr);
     page->dr[4] = page->dr[5] = 0;
-    if (svm_host.is_tcg)
-        page->dr[7] = svm->dr7;
+    page->dr[6] = svm->vmcb->save.dr6;
+    page->dr[7] = svm_host.is_tcg ? svm->dr7 : svm->vmcb->save.dr7;
 }
 
 static void get_events(const struct svm_vcpu *svm, struct vcpu_page *page)
@@ -100,11 +102,8 @@ void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups)
     struct svm_vcpu *svm = vcpu->virt;
     struct vcpu_page *page = vcpu->page;
 
-    for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++)
-        if (svm_registers[i].group & groups)
-            *page_field(page, &svm_registers[i]) = *svm_register_field(&svm->vmcb->save, &svm_registers[i]);
-    if (groups & VCPU_GROUP_SEGMENTS)
-        svm_segments_get(&svm->vmcb->save, page);
+    if (groups & (VCPU_GROUP_SEGMENTS | VCPU_GROUP_CODE))
+        svm_segments_get(&svm->vmcb->save, page, groups & VCPU_GROUP_SEGMENTS);
     if (groups & VCPU_GROUP_CONTROL)
         get_control(vcpu, page);
     if (groups & VCPU_GROUP_DEBUG)
@@ -112,6 +111,9 @@ void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups)
     if (groups & VCPU_GROUP_EVENTS)
         get_events(svm, page);
     if (groups & VCPU_GROUP_MSRS) {
+        for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++)
+            if (svm_registers[i].page != 0)
+                *page_field(page, &svm_registers[i]) = *svm_register_field(&svm->vmcb->save, &svm_registers[i]);
         page->msr[VCPU_MSR_TSC_AUX] = svm->tsc_aux;
         page->msr[VCPU_MSR_TSC] = x86_rdtsc() + vcpu->tsc_offset;
         page->msr[VCPU_MSR_XSS] = 0;
@@ -150,6 +152,8 @@ static enum cl_status set_control(struct candidate *c)
     if (!xcr0_valid(p->xcr0))
         return refuse(CL_BAD_ARGUMENT, "XCR0 %lx is no set of components of this machine", p->xcr0);
 
+    c->save.cr2 = p->cr2;
+    c->save.cr3 = p->cr3;
     c->save.cr0 = (p->cr0 & ~SVM_HOST_CR0) | CR0_NE;
     c->save.cr4 = p->cr4 | CR4_MCE;
     c->save.efer = svm_efer_lma(p->efer, p->cr0) | EFER_SVME;
@@ -185,10 +189,10 @@ static enum cl_status check(struct candidate *c, uint32_t groups)
     const uint64_t *msr = c->page.msr;
     struct svm_finding finding;
 
-    for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++) {
+    for (unsigned i = 0; i < SVM_REGISTER_COUNT && (groups & VCPU_GROUP_MSRS); i++) {
         const struct svm_register *r = &svm_registers[i];
 
-        if ((r->group & groups) && !svm_register_write(&c->save, r, *page_field(&c->page, r)))
+        if (r->page != 0 && !svm_register_write(&c->save, r, *page_field(&c->page, r)))
             return refuse(CL_BAD_ARGUMENT, "MSR %x cannot be %lx", r->msr, *page_field(&c->page, r));
     }
     if (groups & VCPU_GROUP_SEGMENTS)
@@ -196,8 +200,8 @@ static enum cl_status check(struct candidate *c, uint32_t groups)
     if (groups & VCPU_GROUP_CONTROL)
         TRY(set_control(c));
     if (groups & VCPU_GROUP_DEBUG) {
-        c->save.dr6 |= DR6_FIXED;
-        c->save.dr7 |= DR7_FIXED;
+        c->save.dr6 = c->page.dr[6] | DR6_FIXED;
+        c->save.dr7 = c->page.dr[7] | DR7_FIXED;
     }
     if ((groups & VCPU_GROUP_MSRS) && (msr[VCPU_MSR_TSC_AUX] > UINT32_MAX || msr[VCPU_MSR_XSS] != 0))
         return refuse(CL_BAD_ARGUMENT, "TSC_AUX %lx or XSS %lx cannot be", msr[VCPU_MSR_TSC_AUX], msr[VCPU_MSR_XSS]);

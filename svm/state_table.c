@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state_table.c: the registers that the VMCB and the vCPU page hold in the same form, the MSRs among them, and the rules
- * of each segment (SDM Vol. 3C 27.3.1.2). */
+/* state_table.c: the MSRs of the VMCB, and the rules of each segment (SDM Vol. 3C 27.3.1.2). */
 #include "svm/state_table.h"
 
-#define PLAIN(group, page, save)                                                                                       \
-    {                                                                                                                  \
-        VCPU_GROUP_##group, offsetof(struct vcpu_page, page), offsetof(struct vmcb_save, save), 0, SVM_VALUE_ANY       \
-    }
 #define MSR(name, save, value)                                                                                         \
     {                                                                                                                  \
-        VCPU_GROUP_MSRS, offsetof(struct vcpu_page, msr[VCPU_MSR_##name]), offsetof(struct vmcb_save, save),           \
-            MSR_##name, value                                                                                          \
+        MSR_##name, offsetof(struct vcpu_page, msr[VCPU_MSR_##name]), offsetof(struct vmcb_save, save), value          \
     }
 #define SEGMENT_BASE(name, save)                                                                                       \
     {                                                                                                                  \
-        0, 0, offsetof(struct vmcb_save, save), MSR_##name, SVM_VALUE_ADDRESS                                          \
+        MSR_##name, 0, offsetof(struct vmcb_save, save), SVM_VALUE_ADDRESS                                             \
     }
 
 const struct svm_register svm_registers[SVM_REGISTER_COUNT] = {
-    PLAIN(CONTROL, cr2, cr2),
-    PLAIN(CONTROL, cr3, cr3),
-    PLAIN(DEBUG, dr[6], dr6),
-    PLAIN(DEBUG, dr[7], dr7),
     MSR(STAR, star, SVM_VALUE_ANY),
     MSR(LSTAR, lstar, SVM_VALUE_ADDRESS),
     MSR(CSTAR, cstar, SVM_VALUE_ADDRESS),

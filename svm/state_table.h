@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state_table.h: a row for each register that the VMCB and the vCPU page hold in the same form, and for each MSR. */
+/* state_table.h: a row for each MSR that the VMCB holds, and for each segment. */
 #ifndef CL_SVM_STATE_TABLE_H
 #define CL_SVM_STATE_TABLE_H
 
@@ -8,13 +8,12 @@
 enum svm_value { SVM_VALUE_ANY, SVM_VALUE_ADDRESS, SVM_VALUE_PAT };
 
 struct svm_register {
-    uint16_t group; /* enum vcpu_group; 0: not in the page by itself */
-    uint16_t page;  /* offset in struct vcpu_page */
-    uint16_t save;  /* offset in struct vmcb_save */
-    uint32_t msr;   /* what RDMSR and WRMSR call it; 0: no MSR */
+    uint32_t msr;
+    uint16_t page; /* offset in struct vcpu_page; 0: it is part of something else there */
+    uint16_t save; /* offset in struct vmcb_save */
     enum svm_value value;
 };
-#define SVM_REGISTER_COUNT 15
+#define SVM_REGISTER_COUNT 11
 extern const struct svm_register svm_registers[SVM_REGISTER_COUNT];
 
 static inline uint64_t *svm_register_field(struct vmcb_save *save, const struct svm_register *r)

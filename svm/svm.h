@@ -132,7 +132,7 @@ void svm_exit_decode(struct svm_vcpu *svm, struct virt_exit *exit);
 void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups);
 enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups);
 void svm_control_intercepts(struct svm_vcpu *svm);
-void svm_segments_get(const struct vmcb_save *save, struct vcpu_page *page);
+void svm_segments_get(const struct vmcb_save *save, struct vcpu_page *page, bool all);
 enum cl_status svm_segments_set(struct vmcb_save *save, const struct vcpu_page *page) CL_MUST_CHECK;
 bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value);
 bool svm_pat_valid(uint64_t pat);

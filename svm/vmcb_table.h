@@ -18,6 +18,7 @@ struct vmcb_segment {
 static_assert(sizeof(struct vmcb_segment) == 16, "APM Vol. 2 table B-2");
 
 #define VMCB_SEGMENT_PRESENT (1u << 7)
+#define VMCB_SEGMENT_LONG (1u << 9)
 
 /* APM Vol. 2 table B-1. */
 struct vmcb_control {

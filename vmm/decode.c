@@ -277,11 +277,13 @@ static enum cl_status describe(struct instruction *i, const ZydisDecodedInstruct
         return CL_NOT_FOUND;
     if (i->to.size != 0 && i->operation < OP_MOVS)
         i->size = i->to.size;
+    i->plain_move = i->operation == OP_MOV && ((i->to.kind == OPERAND_MEMORY && i->from.kind == OPERAND_REGISTER) ||
+                                               (i->to.kind == OPERAND_REGISTER && i->from.kind == OPERAND_MEMORY));
     return CL_OK;
 }
 
-static enum cl_status decode_bytes(struct instruction *i, const uint64_t bytes[2], unsigned available,
-                                   enum decode_mode mode)
+static __attribute__((noinline)) enum cl_status decode_bytes(struct instruction *i, const uint64_t bytes[2],
+                                                             unsigned available, enum decode_mode mode)
 {
     static const struct {
         ZydisMachineMode machine;
@@ -310,22 +312,19 @@ enum cl_status decode(struct decode_cache *cache, const uint64_t bytes[2], unsig
                       const struct instruction **out)
 {
     uint64_t hash = (bytes[0] ^ bytes[1] * 0x9E3779B97F4A7C15u) * 0x9E3779B97F4A7C15u;
-    unsigned slot = (unsigned)(hash >> 58);
-    struct instruction fresh;
+    struct decode_cache_entry *entry = &cache->entry[hash >> 58];
 
     static_assert(DECODE_CACHE_ENTRIES == 1u << (64 - 58), "the hash's highest bits choose the entry");
-    if (cache->entry[slot].available == available && cache->entry[slot].mode == mode &&
-        cache->entry[slot].bytes[0] == bytes[0] && cache->entry[slot].bytes[1] == bytes[1]) {
-        *out = &cache->entry[slot].instruction;
+    *out = &entry->instruction;
+    if (entry->available == available && entry->mode == mode && entry->bytes[0] == bytes[0] &&
+        entry->bytes[1] == bytes[1])
         return CL_OK;
-    }
     cache->misses++;
-    TRY(decode_bytes(&fresh, bytes, available, mode));
-    cache->entry[slot].instruction = fresh;
-    cache->entry[slot].bytes[0] = bytes[0];
-    cache->entry[slot].bytes[1] = bytes[1];
-    cache->entry[slot].mode = mode;
-    cache->entry[slot].available = available;
-    *out = &cache->entry[slot].instruction;
+    entry->available = 0;
+    TRY(decode_bytes(&entry->instruction, bytes, available, mode));
+    entry->bytes[0] = bytes[0];
+    entry->bytes[1] = bytes[1];
+    entry->mode = mode;
+    entry->available = available;
     return CL_OK;
 }

@@ -103,6 +103,7 @@ struct instruction {
     uint8_t base, index, scale; /* GPR numbers, REGISTER_NONE, REGISTER_RIP */
     uint8_t number;             /* of the control or debug register */
     bool rep, repne, lock;
+    bool plain_move; /* MOV between one general register and memory */
     struct operand to, from;
     int64_t displacement;
     uint64_t immediate; /* sign-extended */
@@ -112,7 +113,7 @@ struct instruction {
 #define DECODE_CACHE_ENTRIES 64u
 
 struct decode_cache {
-    struct {
+    struct decode_cache_entry {
         uint64_t bytes[2];
         uint32_t mode;
         uint32_t available; /* 0: empty */

@@ -20,19 +20,6 @@ enum outcome raise_code(struct emulator *e, uint8_t vector, uint32_t code)
     return FAULT;
 }
 
-uint64_t register_read(const struct emulator *e, unsigned reg, unsigned size)
-{
-    return e->gpr[reg] & size_mask(size);
-}
-
-void register_write(struct emulator *e, unsigned reg, unsigned size, uint64_t value)
-{
-    if (size == 4)
-        e->gpr[reg] = value & UINT32_MAX;
-    else
-        e->gpr[reg] = (e->gpr[reg] & ~size_mask(size)) | (value & size_mask(size));
-}
-
 static void operand_write_register(struct emulator *e, const struct operand *o, unsigned size, uint64_t value)
 {
     if (o->kind == OPERAND_HIGH_BYTE)
@@ -272,7 +259,7 @@ static enum outcome run_instruction(struct emulator *e)
     }
     STEP(fetch_and_decode(e));
     e->next_rip = (e->page->rip + e->instruction->length) & size_mask(e->mode == DECODE_64 ? 8 : 4);
-    outcome = dispatch(e);
+    outcome = device_move(e) ? DONE : dispatch(e);
     if (outcome == REFUSED)
         (void)!refuse(e, "page tables where there is no RAM", NULL, 0);
     return outcome;
@@ -282,13 +269,14 @@ static void publish(struct emulator *e, enum outcome outcome)
 {
     struct capsule_outcome *o = capsule_outcome_buffer(e->tx);
 
-    memcpy(o->gpr, e->gpr, sizeof(o->gpr));
     o->rflags = e->rflags;
     o->next_rip = e->next_rip;
     o->completion = outcome == FAULT ? VCPU_COMPLETE_EXCEPTION : e->completion;
-    o->event = e->fault_vector | (uint64_t)e->fault_has_code << 8;
-    o->error_code = e->fault_code;
-    o->payload = e->fault_address;
+    if (outcome == FAULT) {
+        o->event = e->fault_vector | (uint64_t)e->fault_has_code << 8;
+        o->error_code = e->fault_code;
+        o->payload = e->fault_address;
+    }
     capsule_outcome_publish(e->tx);
 }
 
@@ -328,13 +316,11 @@ enum cl_status emulate(struct emulator *e, struct vcpu_page *page)
         apply(e);
         return CL_OK;
     }
-    memcpy(e->gpr, page->gpr, sizeof(e->gpr));
+    e->gpr = capsule_outcome_buffer(e->tx)->gpr;
+    memcpy(e->gpr, page->gpr, sizeof(page->gpr));
     e->rflags = page->rflags;
     e->next_rip = 0;
     e->completion = VCPU_COMPLETE_ADVANCE;
-    e->fault_vector = 0;
-    e->fault_has_code = false;
-    e->fault_code = 0;
     e->fault_address = 0;
     e->cpl = page->segment[SEG_SS].attributes >> SEG_ATTR_DPL_SHIFT & 3;
     e->mode = mode_of(page);
@@ -344,7 +330,7 @@ enum cl_status emulate(struct emulator *e, struct vcpu_page *page)
     if (outcome == FAULT &&
         (e->instruction == NULL || e->instruction->operation < OP_MOVS || e->instruction->operation > OP_OUTS)) {
         /* A faulting instruction has changed nothing; only strings stop between two elements. */
-        memcpy(e->gpr, page->gpr, sizeof(e->gpr));
+        memcpy(e->gpr, page->gpr, sizeof(page->gpr));
         e->rflags = page->rflags;
     }
     publish(e, outcome);

@@ -12,7 +12,7 @@
 #include "abi/vcpu.h"
 #include "vmm/bus.h"
 #include "vmm/decode.h"
-#include "vmm/guest_memory.h"
+#include "vmm/guest_paging.h"
 
 /* What an instruction may need that is the kernel's or the machine's. Unit tests fake it. */
 struct emulator_ops {
@@ -36,11 +36,12 @@ struct emulator {
     uint64_t xcr0_allowed;
     char reason[192]; /* of the last refusal */
     struct decode_cache cache;
+    struct guest_path code; /* to the page of the instruction */
 
     /* of the exit at work */
     struct vcpu_page *page;
     const struct instruction *instruction;
-    uint64_t gpr[GPR_COUNT];
+    uint64_t *gpr; /* in the capsule's outcome, which counts only once it is published */
     uint64_t rflags;
     uint64_t next_rip;
     enum vcpu_completion completion;
@@ -53,7 +54,7 @@ struct emulator {
 };
 
 /* Carry out the exit in `page` (VCPU_EXIT_MEMORY, VCPU_EXIT_DECODE, or VCPU_EXIT_IO with VCPU_IO_STRING), which
- * capsule_exit_begin() has begun. The groups RIP, SEGMENTS, CONTROL and, for debug registers, DEBUG of the page must be
+ * capsule_exit_begin() has begun. The groups RIP, CODE, CONTROL and, for debug registers, DEBUG of the page must be
  * valid. CL_OK: the page is ready for vcpu_run (completion, next_rip, event, dirty). CL_UNSUPPORTED: this instruction
  * cannot be emulated; `reason` is a sentence with its bytes, and the page is unchanged. */
 enum cl_status emulate(struct emulator *emulator, struct vcpu_page *page) CL_MUST_CHECK;

@@ -4,7 +4,6 @@
 #define CL_VMM_EMULATE_INTERNAL_H
 
 #include "vmm/emulate.h"
-#include "vmm/guest_paging.h"
 
 #define VECTOR_UD 6
 #define VECTOR_SS 12
@@ -60,22 +59,65 @@ static inline uint64_t sign_extend(uint64_t value, unsigned size)
     return (uint64_t)((int64_t)(value << shift) >> shift);
 }
 
+static inline uint64_t register_read(const struct emulator *e, unsigned reg, unsigned size)
+{
+    return e->gpr[reg] & size_mask(size);
+}
+
+/* A 32-bit write clears the upper half. */
+static inline void register_write(struct emulator *e, unsigned reg, unsigned size, uint64_t value)
+{
+    uint64_t kept = size == 4 ? 0 : e->gpr[reg] & ~size_mask(size);
+
+    e->gpr[reg] = kept | (value & size_mask(size));
+}
+
 /* Note an exception; returns FAULT. */
 enum outcome raise_plain(struct emulator *e, uint8_t vector);
 enum outcome raise_code(struct emulator *e, uint8_t vector, uint32_t code);
 
+/* The memory operand's offset in its segment. */
+static inline uint64_t effective_offset(const struct emulator *e)
+{
+    const struct instruction *i = e->instruction;
+    uint64_t offset = (uint64_t)i->displacement;
+
+    if (i->base == REGISTER_RIP)
+        offset += e->next_rip;
+    else if (i->base != REGISTER_NONE)
+        offset += e->gpr[i->base];
+    if (i->index < GPR_COUNT)
+        offset += e->gpr[i->index] * i->scale;
+    return offset & size_mask(i->address_bytes);
+}
+
+static inline bool is_canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
 /* emulate_memory.c: memory as the instruction sees it. `access`: 0, or PAGE_FAULT_WRITE if the operand is (also)
  * written. */
-enum outcome linear_address(struct emulator *e, unsigned segment, uint64_t offset, unsigned size, uint64_t *linear);
-uint64_t effective_offset(const struct emulator *e);
+enum outcome linear_in_segment(struct emulator *e, unsigned segment, uint64_t offset, unsigned size, uint64_t *linear);
+
+static inline enum outcome linear_address(struct emulator *e, unsigned segment, uint64_t offset, unsigned size,
+                                          uint64_t *linear)
+{
+    uint64_t address = offset + (segment == SEG_FS || segment == SEG_GS ? e->page->segment[segment].base : 0);
+
+    if (e->mode != DECODE_64 || !is_canonical(address) || !is_canonical(address + size - 1))
+        return linear_in_segment(e, segment, offset, size, linear);
+    *linear = address;
+    return DONE;
+}
+
 enum outcome memory_read(struct emulator *e, uint64_t linear, unsigned size, uint32_t access, uint64_t *value);
 enum outcome memory_write(struct emulator *e, uint64_t linear, unsigned size, uint64_t value);
+/* What drivers do: a MOV between a register and the device register that the exit names. The CPU has walked the guest's
+ * tables on its way there. False: the instruction is something else, and nothing has happened. */
+bool device_move(struct emulator *e);
 /* The bytes at RIP; `available` of them, at least one, if DONE. */
 enum outcome fetch(struct emulator *e, uint64_t bytes[2], unsigned *available);
-
-/* emulate.c: registers. A 32-bit write clears the upper half. */
-uint64_t register_read(const struct emulator *e, unsigned reg, unsigned size);
-void register_write(struct emulator *e, unsigned reg, unsigned size, uint64_t value);
 
 /* emulate_alu.c: operations with a result and flags. */
 uint64_t alu(struct emulator *e, unsigned operation, unsigned size, uint64_t to, uint64_t from,

@@ -6,20 +6,13 @@
 #define SEGMENT_EXPAND_DOWN 4u
 #define SEGMENT_CODE 8u
 
-enum outcome linear_address(struct emulator *e, unsigned segment, uint64_t offset, unsigned size, uint64_t *linear)
+enum outcome linear_in_segment(struct emulator *e, unsigned segment, uint64_t offset, unsigned size, uint64_t *linear)
 {
     const struct vcpu_segment *s = &e->page->segment[segment];
     uint8_t vector = segment == SEG_SS ? VECTOR_SS : VECTOR_GP;
 
-    if (e->mode == DECODE_64) {
-        uint64_t address = offset + (segment == SEG_FS || segment == SEG_GS ? s->base : 0);
-
-        if ((int64_t)(address << 16) >> 16 != (int64_t)address ||
-            (int64_t)((address + size - 1) << 16) >> 16 != (int64_t)(address + size - 1))
-            return raise_code(e, vector, 0);
-        *linear = address;
-        return DONE;
-    }
+    if (e->mode == DECODE_64) /* the address is not canonical */
+        return raise_code(e, vector, 0);
     if (s->attributes & SEG_ATTR_UNUSABLE)
         return raise_code(e, vector, 0);
     if ((s->attributes & (SEGMENT_CODE | SEGMENT_EXPAND_DOWN)) == SEGMENT_EXPAND_DOWN) {
@@ -32,20 +25,6 @@ enum outcome linear_address(struct emulator *e, unsigned segment, uint64_t offse
     }
     *linear = (s->base + offset) & UINT32_MAX;
     return DONE;
-}
-
-uint64_t effective_offset(const struct emulator *e)
-{
-    const struct instruction *i = e->instruction;
-    uint64_t offset = (uint64_t)i->displacement;
-
-    if (i->base == REGISTER_RIP)
-        offset += e->next_rip;
-    else if (i->base != REGISTER_NONE)
-        offset += e->gpr[i->base];
-    if (i->index < GPR_COUNT)
-        offset += e->gpr[i->index] * i->scale;
-    return offset & size_mask(i->address_bytes);
 }
 
 static enum outcome translate(struct emulator *e, uint64_t linear, uint32_t access, uint64_t *physical)
@@ -74,7 +53,8 @@ static enum outcome translate(struct emulator *e, uint64_t linear, uint32_t acce
     }
 }
 
-static enum outcome apic_access(struct emulator *e, uint64_t physical, unsigned size, bool write, uint64_t *value)
+static __attribute__((noinline)) enum outcome apic_access(struct emulator *e, uint64_t physical, unsigned size,
+                                                          bool write, uint64_t *value)
 {
     uint32_t offset = (uint32_t)physical & (PAGE_BYTES - 1), word = 0;
 
@@ -88,6 +68,22 @@ static enum outcome apic_access(struct emulator *e, uint64_t physical, unsigned 
     if (!e->ops->apic_read(e->context, offset & ~15u, &word))
         return raise_code(e, VECTOR_GP, 0);
     *value = (uint64_t)word >> (offset & 3) * 8 & size_mask(size);
+    return DONE;
+}
+
+static enum outcome physical_access(struct emulator *e, uint64_t physical, unsigned size, bool write, uint64_t *value);
+
+/* A part of an access that crosses a page. */
+static enum outcome access_by_bytes(struct emulator *e, uint64_t physical, unsigned size, bool write, uint64_t *value)
+{
+    uint64_t byte, all = 0;
+
+    for (unsigned i = 0; i < size; i++) {
+        byte = *value >> i * 8 & 0xFF;
+        STEP(physical_access(e, physical + i, 1, write, &byte));
+        all |= byte << i * 8;
+    }
+    *value = all;
     return DONE;
 }
 
@@ -107,22 +103,35 @@ static enum outcome physical_access(struct emulator *e, uint64_t physical, unsig
     }
     if ((physical & ~(uint64_t)(PAGE_BYTES - 1)) == PLATFORM_LAPIC)
         return apic_access(e, physical, size, write, value);
-    if (size & (size - 1)) { /* a part of an access that crosses a page: byte by byte */
-        uint64_t byte, all = 0;
-
-        for (unsigned i = 0; i < size; i++) {
-            byte = *value >> i * 8 & 0xFF;
-            STEP(physical_access(e, physical + i, 1, write, &byte));
-            all |= byte << i * 8;
-        }
-        *value = all;
-        return DONE;
-    }
+    if (size & (size - 1))
+        return access_by_bytes(e, physical, size, write, value);
     if (write)
         bus_memory_write(e->bus, e->tx, physical, size, *value);
     else
         *value = bus_memory_read(e->bus, e->tx, physical, size);
     return DONE;
+}
+
+bool device_move(struct emulator *e)
+{
+    const struct vcpu_exit *exit = &e->page->exit;
+    const struct instruction *i = e->instruction;
+    bool flat = e->mode == DECODE_64 && i->segment != SEG_FS && i->segment != SEG_GS;
+    uint64_t linear, address = exit->memory.address, in_page = address & (PAGE_BYTES - 1);
+    bool write = i->to.kind == OPERAND_MEMORY;
+
+    if (!i->plain_move || exit->reason != VCPU_EXIT_MEMORY || (write && !(exit->memory.flags & VCPU_MEMORY_WRITE)))
+        return false;
+    if (guest_memory_at(e->memory, address, 1) != NULL || address - in_page == PLATFORM_LAPIC)
+        return false;
+    linear = effective_offset(e) + (flat ? 0 : e->page->segment[i->segment].base);
+    if ((linear & (PAGE_BYTES - 1)) != in_page || in_page + i->size > PAGE_BYTES || !is_canonical(linear))
+        return false;
+    if (write)
+        bus_memory_write(e->bus, e->tx, address, i->size, e->gpr[i->from.reg] & size_mask(i->size));
+    else
+        register_write(e, i->to.reg, i->size, bus_memory_read(e->bus, e->tx, address, i->size));
+    return true;
 }
 
 static enum outcome memory_access(struct emulator *e, uint64_t linear, unsigned size, uint32_t access, bool write,
@@ -155,24 +164,14 @@ enum outcome memory_write(struct emulator *e, uint64_t linear, unsigned size, ui
     return memory_access(e, linear, size, PAGE_FAULT_WRITE, true, &value);
 }
 
-enum outcome fetch(struct emulator *e, uint64_t bytes[2], unsigned *available)
+/* The bytes lie on two pages, or not all of them can be had. */
+static __attribute__((noinline)) enum outcome fetch_by_pages(struct emulator *e, uint64_t linear, uint32_t access,
+                                                             uint64_t bytes[2], unsigned *available)
 {
-    uint64_t linear, physical;
-    uint32_t access = PAGE_FAULT_FETCH | (e->cpl == 3 ? PAGE_FAULT_USER : 0), code = 0;
+    uint64_t physical;
+    uint32_t code = 0;
     unsigned done = 0;
 
-    linear = e->mode == DECODE_64 ? e->page->rip : (e->page->segment[SEG_CS].base + e->page->rip) & UINT32_MAX;
-    if ((linear & (PAGE_BYTES - 1)) <= PAGE_BYTES - DECODE_BYTES) { /* the usual case: all of it in one page */
-        const uint8_t *ram = NULL;
-
-        if (guest_translate(e->memory, e->page, linear, access, &physical, &code) == CL_OK)
-            ram = guest_memory_at(e->memory, physical, DECODE_BYTES);
-        if (ram != NULL) {
-            memcpy(bytes, ram, DECODE_BYTES);
-            *available = DECODE_BYTES;
-            return DONE;
-        }
-    }
     while (done < DECODE_BYTES) {
         unsigned part = PAGE_BYTES - (unsigned)(linear & (PAGE_BYTES - 1));
         enum cl_status status = guest_translate(e->memory, e->page, linear, access, &physical, &code);
@@ -192,5 +191,24 @@ enum outcome fetch(struct emulator *e, uint64_t bytes[2], unsigned *available)
         linear += part;
     }
     *available = done;
+    return DONE;
+}
+
+enum outcome fetch(struct emulator *e, uint64_t bytes[2], unsigned *available)
+{
+    uint64_t linear = e->page->rip, physical;
+    uint32_t access = PAGE_FAULT_FETCH | (e->cpl == 3 ? PAGE_FAULT_USER : 0), code = 0;
+    const void *ram;
+
+    if (e->mode != DECODE_64)
+        linear = (e->page->segment[SEG_CS].base + linear) & UINT32_MAX;
+    if ((linear & (PAGE_BYTES - 1)) > PAGE_BYTES - DECODE_BYTES ||
+        guest_translate_again(&e->code, e->memory, e->page, linear, access, &physical, &code) != CL_OK)
+        return fetch_by_pages(e, linear, access, bytes, available);
+    ram = guest_memory_at(e->memory, physical, DECODE_BYTES);
+    if (ram == NULL)
+        return fetch_by_pages(e, linear, access, bytes, available);
+    memcpy(bytes, ram, DECODE_BYTES);
+    *available = DECODE_BYTES;
     return DONE;
 }

@@ -21,6 +21,10 @@
 #define ENTRY_NX (UINT64_C(1) << 63)
 #define ADDRESS_MASK UINT64_C(0x000FFFFFFFFFF000)
 
+/* All is walked by one function, which the compiler makes anew for each of the three kinds of tables: the loop is on the
+ * way of every device access. */
+#define FOR_EACH_KIND static inline __attribute__((always_inline))
+
 struct walk {
     const struct guest_memory *memory;
     uint64_t linear;
@@ -29,18 +33,16 @@ struct walk {
     unsigned bits;  /* of the index: 9, or 10 with 4-byte entries */
     bool wide;      /* 8-byte entries */
     bool long_mode;
-    uint64_t rights; /* AND of the entries' W and U, OR of NX */
 };
 
-/* Read the entry of this level and mark it accessed (and dirty, if `mark_dirty` and it is a leaf). */
-static void *entry_at(const struct walk *w)
+FOR_EACH_KIND void *entry_at(const struct walk *w)
 {
     uint64_t size = w->wide ? 8 : 4, index = w->linear >> w->shift & ((UINT64_C(1) << w->bits) - 1);
 
     return guest_memory_at(w->memory, w->table + index * size, size);
 }
 
-static uint64_t entry_load(const struct walk *w, const void *entry)
+FOR_EACH_KIND uint64_t entry_load(const struct walk *w, const void *entry)
 {
     return w->wide ? __atomic_load_n((const uint64_t *)entry, __ATOMIC_RELAXED)
                    : __atomic_load_n((const uint32_t *)entry, __ATOMIC_RELAXED);
@@ -70,7 +72,7 @@ static bool allowed(const struct vcpu_page *cpu, uint64_t rights, uint32_t acces
     return writable || !(access & PAGE_FAULT_WRITE) || !(cpu->cr0 & CR0_WP);
 }
 
-static uint64_t leaf_address(const struct walk *w, uint64_t entry)
+FOR_EACH_KIND uint64_t leaf_address(const struct walk *w, uint64_t entry)
 {
     uint64_t offset = w->linear & ((UINT64_C(1) << w->shift) - 1);
     uint64_t base = entry & ADDRESS_MASK & ~((UINT64_C(1) << w->shift) - 1);
@@ -80,7 +82,7 @@ static uint64_t leaf_address(const struct walk *w, uint64_t entry)
     return base | offset;
 }
 
-static bool is_leaf(const struct walk *w, const struct vcpu_page *cpu, uint64_t entry)
+FOR_EACH_KIND bool is_leaf(const struct walk *w, const struct vcpu_page *cpu, uint64_t entry)
 {
     if (w->shift == 12)
         return true;
@@ -91,9 +93,12 @@ static bool is_leaf(const struct walk *w, const struct vcpu_page *cpu, uint64_t 
     return w->shift == 21 || (w->shift == 30 && w->long_mode);
 }
 
-static enum cl_status walk(struct walk *w, const struct vcpu_page *cpu, uint32_t access, uint64_t *physical,
-                           uint32_t *error_code)
+/* `path`: where to note the entries, or NULL. */
+FOR_EACH_KIND enum cl_status walk(struct walk *w, const struct vcpu_page *cpu, uint32_t access, uint64_t *physical,
+                                  uint32_t *error_code, struct guest_path *path)
 {
+    uint64_t all = ENTRY_WRITE | ENTRY_USER, any = 0; /* what every entry, and at least one, has */
+
     for (;;) {
         void *at = entry_at(w);
         uint64_t entry;
@@ -105,11 +110,17 @@ static enum cl_status walk(struct walk *w, const struct vcpu_page *cpu, uint32_t
             *error_code = access & ~(access & PAGE_FAULT_FETCH && !(cpu->efer & EFER_NXE) ? PAGE_FAULT_FETCH : 0);
             return CL_NOT_FOUND;
         }
-        w->rights = (w->rights & entry & (ENTRY_WRITE | ENTRY_USER)) | ((w->rights | (w->wide ? entry : 0)) & ENTRY_NX);
+        all &= entry;
+        any |= entry;
+        if (path != NULL) {
+            path->levels = (39 - w->shift) / 9 + 1;
+            path->at[path->levels - 1] = at;
+            path->entry[path->levels - 1] = entry | ENTRY_ACCESSED;
+        }
         if (is_leaf(w, cpu, entry)) {
             uint64_t marks = ENTRY_ACCESSED | (access & PAGE_FAULT_WRITE ? ENTRY_DIRTY : 0);
 
-            if (!allowed(cpu, w->rights, access)) {
+            if (!allowed(cpu, all | (any & ENTRY_NX), access)) {
                 *error_code = access | PAGE_FAULT_PRESENT;
                 return CL_NOT_FOUND;
             }
@@ -143,18 +154,18 @@ static enum cl_status load_pdpte(const struct guest_memory *memory, const struct
 enum cl_status guest_translate(const struct guest_memory *memory, const struct vcpu_page *cpu, uint64_t linear,
                                uint32_t access, uint64_t *physical, uint32_t *error_code)
 {
-    struct walk w = { .memory = memory, .linear = linear, .rights = ENTRY_WRITE | ENTRY_USER };
-
     if (!(cpu->cr0 & CR0_PG)) {
         *physical = linear & UINT32_MAX;
         return CL_OK;
     }
     if (cpu->efer & EFER_LMA) {
-        w.wide = w.long_mode = true;
-        w.bits = 9;
-        w.shift = 39;
-        w.table = cpu->cr3 & ADDRESS_MASK;
-    } else if (cpu->cr4 & CR4_PAE) {
+        struct walk w = { memory, linear, cpu->cr3 & ADDRESS_MASK, 39, 9, true, true };
+
+        return walk(&w, cpu, access, physical, error_code, NULL);
+    }
+    linear &= UINT32_MAX;
+    if (cpu->cr4 & CR4_PAE) {
+        struct walk w = { memory, linear, 0, 21, 9, true, false };
         uint64_t entry;
 
         TRY(load_pdpte(memory, cpu, linear >> 30 & 3, &entry));
@@ -162,16 +173,30 @@ enum cl_status guest_translate(const struct guest_memory *memory, const struct v
             *error_code = access;
             return CL_NOT_FOUND;
         }
-        w.wide = true;
-        w.bits = 9;
-        w.shift = 21;
         w.table = entry & ADDRESS_MASK;
-    } else {
-        w.bits = 10;
-        w.shift = 22;
-        w.table = cpu->cr3 & 0xFFFFF000u;
+        return walk(&w, cpu, access, physical, error_code, NULL);
     }
-    if (!w.long_mode)
-        w.linear &= UINT32_MAX;
-    return walk(&w, cpu, access, physical, error_code);
+    struct walk w = { memory, linear, cpu->cr3 & 0xFFFFF000u, 22, 10, false, false };
+
+    return walk(&w, cpu, access, physical, error_code, NULL);
+}
+
+enum cl_status guest_path_walk(struct guest_path *path, const struct guest_memory *memory, const struct vcpu_page *cpu,
+                               uint64_t linear, uint32_t access, uint64_t *physical, uint32_t *error_code)
+{
+    struct walk w = { memory, linear, cpu->cr3 & ADDRESS_MASK, 39, 9, true, true };
+
+    if (!(cpu->cr0 & CR0_PG) || !(cpu->efer & EFER_LMA))
+        return guest_translate(memory, cpu, linear, access, physical, error_code);
+    path->known = false;
+    TRY(walk(&w, cpu, access, physical, error_code, path));
+    path->access = access;
+    path->page = linear & ~GUEST_PAGE_OFFSET;
+    path->cr0 = cpu->cr0;
+    path->cr3 = cpu->cr3;
+    path->cr4 = cpu->cr4;
+    path->efer = cpu->efer;
+    path->physical = *physical & ~GUEST_PAGE_OFFSET;
+    path->known = true;
+    return CL_OK;
 }

@@ -16,7 +16,7 @@
 
 #define WAKE_BIT 1u
 #define STACK_BYTES (64u * 1024)
-#define EMULATOR_GROUPS (VCPU_GROUP_RIP | VCPU_GROUP_SEGMENTS | VCPU_GROUP_CONTROL)
+#define EMULATOR_GROUPS (VCPU_GROUP_RIP | VCPU_GROUP_CODE | VCPU_GROUP_CONTROL)
 #define VECTOR_GP 13
 #define KVM_HYPERCALL_END 0x1000u /* abi/hypercall.h: numbers below are KVM's */
 
@@ -63,13 +63,13 @@ static void exit_emulate(struct vcpu_thread *t)
             groups |= VCPU_GROUP_MSRS;
             break;
         case VCPU_INTERCEPT_INSTRUCTION:
-            groups |= VCPU_GROUP_MSRS | VCPU_GROUP_EVENTS;
+            groups |= VCPU_GROUP_SEGMENTS | VCPU_GROUP_MSRS | VCPU_GROUP_EVENTS;
             break;
         default:
             break;
         }
     }
-    if (!need_groups(t, groups))
+    if ((groups & ~t->page->valid) != 0 && !need_groups(t, groups))
         return;
     if (emulate(&t->emulator, t->page) != CL_OK) {
         cl_log("vCPU %u: %s", t->index, t->emulator.reason);

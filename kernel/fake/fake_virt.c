@@ -92,7 +92,7 @@ static void get(struct vcpu *vcpu, uint32_t groups)
         vcpu->page->cr4 = fake->cr4;
         vcpu->page->efer = fake->efer;
     }
-    if ((groups & VCPU_GROUP_SEGMENTS) != 0)
+    if ((groups & (VCPU_GROUP_SEGMENTS | VCPU_GROUP_CODE)) != 0)
         vcpu->page->segment[SEG_SS].attributes = SEG_ATTR_PRESENT | fake->cpl << SEG_ATTR_DPL_SHIFT;
 }
 

@@ -76,6 +76,29 @@ static void segments_come_out_in_normal_form(void **state)
     }
 }
 
+static void decoding_gets_the_segments_that_it_needs(void **state)
+{
+    struct fixture *f = *state;
+    struct vcpu_segment all[SEG_COUNT];
+
+    fixture_long_mode(f);
+    f->vmcb->save.fs.base = 0x1234;
+    f->vmcb->save.gs.base = UINT64_C(0xFFFF888000000000);
+    for (unsigned mode = 0; mode < 2; mode++) {
+        svm_vcpu_get(&f->vcpu, VCPU_GROUP_SEGMENTS);
+        memcpy(all, f->page->segment, sizeof all);
+        memset(f->page->segment, 0, sizeof all);
+        svm_vcpu_get(&f->vcpu, VCPU_GROUP_CODE);
+        assert_memory_equal(&f->page->segment[SEG_CS], &all[SEG_CS], sizeof all[0]);
+        assert_memory_equal(&f->page->segment[SEG_SS], &all[SEG_SS], sizeof all[0]);
+        assert_int_equal(f->page->segment[SEG_FS].base, 0x1234);
+        assert_int_equal(f->page->segment[SEG_GS].base, UINT64_C(0xFFFF888000000000));
+        if (mode == 1)
+            assert_memory_equal(f->page->segment, all, sizeof all);
+        f->vmcb->save.cs.attributes = 0xC9B; /* compatibility mode */
+    }
+}
+
 /* One wrong value in an otherwise legal page: refused with a sentence, and the VMCB is as before. */
 static void refused(struct fixture *f, uint64_t *field, uint64_t value, uint32_t group)
 {
@@ -302,6 +325,7 @@ int main(void)
         SVM_TEST(the_reset_state_is_that_of_the_manual),
         SVM_TEST(set_after_get_changes_nothing),
         SVM_TEST(segments_come_out_in_normal_form),
+        SVM_TEST(decoding_gets_the_segments_that_it_needs),
         SVM_TEST(illegal_states_are_refused_and_change_nothing),
         SVM_TEST(segments_that_no_processor_holds_are_refused),
         SVM_TEST(bits_of_the_host_are_shadowed_and_their_reads_intercepted),

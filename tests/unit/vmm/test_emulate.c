@@ -438,6 +438,35 @@ static void crashes_inside_an_instruction_are_made_good(void **unused)
     finish(g);
 }
 
+/* The way that drivers' accesses take, and what must not take it. */
+static void moves_reach_the_device_register_that_the_exit_names(void **unused)
+{
+    struct guest *g = prepare();
+
+    (void)unused;
+    g->page.gpr[GPR_RBX] = IOAPIC - 8;
+    g->page.gpr[GPR_RCX] = 2;
+    g->page.gpr[GPR_RAX] = UINT64_C(0xAA00000001);
+    assert_int_equal(STEP_MEMORY(g, IOAPIC, 1, 0x89, 0x04, 0x8B), CL_OK); /* mov %eax, (%rbx,%rcx,4) */
+    assert_int_equal(g->page.exit.next_rip, CODE + 3);
+    assert_int_equal(fake_read(g->fake, IOAPIC, 4), 1);
+    g->page.gpr[GPR_RAX] = IOAPIC;
+    assert_int_equal(STEP_MEMORY(g, IOAPIC + 0x10, 0, 0x8B, 0x40, 0x10), CL_OK); /* mov 16(%rax), %eax */
+    assert_int_equal(g->page.gpr[GPR_RAX], fake_read(g->fake, IOAPIC + 0x10, 4));
+    g->page.gpr[GPR_RDX] = UINT64_MAX;
+    assert_int_equal(STEP_MEMORY(g, IOAPIC, 0, 0x66, 0x8B, 0x14, 0x8B), CL_OK); /* mov (%rbx,%rcx,4), %dx */
+    assert_int_equal(g->page.gpr[GPR_RDX], UINT64_C(0xFFFFFFFFFFFF0001));
+    g->page.segment[SEG_GS].base = IOAPIC;
+    assert_int_equal(STEP_MEMORY(g, IOAPIC, 0, 0x65, 0x8B, 0x14, 0x25, 0, 0, 0, 0), CL_OK); /* mov %gs:0, %edx */
+    assert_int_equal(g->page.gpr[GPR_RDX], 1);
+    /* the code was changed after the exit: this store goes where it says, to RAM */
+    g->page.gpr[GPR_RBX] = DATA + 0x20;
+    assert_int_equal(STEP_MEMORY(g, IOAPIC, 0, 0x89, 0x03), CL_OK); /* mov %eax, (%rbx) */
+    assert_int_equal(fake_read(g->fake, IOAPIC, 4), 1);
+    assert_memory_equal(g->fake->ram + DATA + 0x20, &g->page.gpr[GPR_RAX], 4);
+    finish(g);
+}
+
 static void the_local_apic_page_goes_to_the_kernel(void **unused)
 {
     struct guest *g = prepare();
@@ -718,6 +747,7 @@ int main(void)
         cmocka_unit_test(device_registers_are_read_and_written),
         cmocka_unit_test(a_published_instruction_is_not_run_again),
         cmocka_unit_test(crashes_inside_an_instruction_are_made_good),
+        cmocka_unit_test(moves_reach_the_device_register_that_the_exit_names),
         cmocka_unit_test(the_local_apic_page_goes_to_the_kernel),
         cmocka_unit_test(string_output_goes_to_its_port_in_pieces),
         cmocka_unit_test(string_input_writes_memory_or_faults_before_it_reads),

@@ -162,6 +162,62 @@ static void tables_outside_of_ram_are_told(void **unused)
     assert_int_equal(walk(0, 0, &p, &code), CL_BAD_ARGUMENT);
 }
 
+static uint64_t again(struct guest_path *path, uint64_t linear, uint32_t access)
+{
+    uint64_t physical = 0;
+    uint32_t code = 0;
+    enum cl_status status = guest_translate_again(path, &memory, &cpu, linear, access, &physical, &code);
+
+    return status == CL_OK ? physical : UINT64_MAX;
+}
+
+static void a_known_path_is_left_when_anything_on_it_changes(void **unused)
+{
+    const uint64_t linear = UINT64_C(0xFFFFFFFF80001123);
+    struct guest_path path = { .known = false };
+
+    (void)unused;
+    cpu.cr4 = 0x20;
+    cpu.efer = 0xD00;
+    put(0x1000 + 8 * 511, 0x2007, 8);
+    put(0x2000 + 8 * 510, 0x3007, 8);
+    put(0x3000, 0x4007, 8);
+    put(0x4000 + 8 * 1, 0x55005, 8);
+    put(0x4000 + 8 * 2, 0x66005, 8);
+    assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH), 0x55123);
+    assert_true(path.known);
+    assert_int_equal(again(&path, linear + 0x100, PAGE_FAULT_FETCH), 0x55223);
+    assert_int_equal(again(&path, linear + 0x1000, PAGE_FAULT_FETCH), 0x66123);
+
+    for (uint64_t table = 0x1000; table <= 0x4000; table += 0x1000) { /* each level in turn */
+        uint64_t at = table + (table == 0x1000 ? 8 * 511 : table == 0x2000 ? 8 * 510 : table == 0x4000 ? 8 : 0);
+        uint64_t entry;
+
+        assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH), 0x55123);
+        entry = get(at, 8);
+        put(at, entry | UINT64_C(1) << 63, 8);
+        assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH), UINT64_MAX);
+        put(at, 0, 8);
+        assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH), UINT64_MAX);
+        put(at, entry & ~UINT64_C(0x20), 8); /* a guest that clears the accessed bit sees it set again */
+        assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH), 0x55123);
+        assert_int_equal(get(at, 8), entry);
+    }
+    put(0x4000 + 8, 0x77005, 8);
+    assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH), 0x77123);
+    assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH | PAGE_FAULT_USER), 0x77123);
+    cpu.cr4 |= 1u << 20; /* SMEP */
+    assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH), UINT64_MAX);
+    cpu.cr4 = 0x20;
+    assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH), 0x77123);
+    cpu.cr3 = 0x9000;
+    assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH), UINT64_MAX);
+    cpu.cr3 = 0x1000;
+    assert_int_equal(again(&path, linear, PAGE_FAULT_FETCH), 0x77123);
+    cpu.cr0 = 1; /* without paging */
+    assert_int_equal(again(&path, 0x5678, PAGE_FAULT_FETCH), 0x5678);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +226,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(pae_reads_the_pdptes_where_the_processor_keeps_none, prepare, finish),
         cmocka_unit_test_setup_teardown(four_levels_with_large_pages, prepare, finish),
         cmocka_unit_test_setup_teardown(tables_outside_of_ram_are_told, prepare, finish),
+        cmocka_unit_test_setup_teardown(a_known_path_is_left_when_anything_on_it_changes, prepare, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
