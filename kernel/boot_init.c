@@ -35,14 +35,13 @@ static struct memory *fixed(uint64_t base, uint64_t size_bytes, enum pt_type typ
     return memory;
 }
 
-static void map_segment(struct domain *init, struct account *root, struct memory *memory, const struct boot_segment *s)
+static void map_segment(struct domain *init, struct memory *memory, const struct boot_segment *s)
 {
     enum cl_status status;
     uint64_t done;
 
     do
-        status =
-            memory_map(memory, &init->space, root, s->offset, s->size_bytes, s->address, PT_USER | s->rights, &done);
+        status = memory_map(memory, &init->space, s->offset, s->size_bytes, s->address, PT_USER | s->rights, &done);
     while (status == CL_IN_PROGRESS);
     must(status, "mapping a segment");
 }
@@ -69,7 +68,7 @@ void boot_init(const struct boot_info *boot, struct account *root)
                    RIGHT_READ | RIGHT_WRITE | RIGHT_COPY);
     for (uint32_t i = 0; i < boot->init_segment_count; i++) {
         const struct boot_segment *segment = &boot->init_segments[i];
-        map_segment(init, root, (segment->rights & PT_WRITE) != 0 ? data : image, segment);
+        map_segment(init, (segment->rights & PT_WRITE) != 0 ? data : image, segment);
     }
     must(thread_create(init, root, &arguments, &thread), "its thread");
     thread_start(thread);

@@ -4,32 +4,24 @@
 #include "kernel/domain.h"
 #include "kernel/system.h"
 
-enum cl_status cap_lookup_any(struct domain *domain, uint64_t slot, unsigned rights, struct object **object,
-                              unsigned *rights_found)
+enum cl_status cap_lookup(const struct domain *domain, uint64_t slot, enum object_type type, unsigned rights,
+                          struct object **object, unsigned *rights_found)
 {
-    capability cap;
+    capability cap = cap_read(domain, slot);
+    const struct object *found = *object = cap_object(cap);
 
-    if (slot >= domain->slot_count)
-        return refuse(CL_BAD_CAPABILITY, "slot %lu: the table has %u", slot, domain->slot_count);
-    cap = __atomic_load_n(&domain->slots[slot], __ATOMIC_ACQUIRE);
+    *rights_found = cap_rights(cap);
     if (cap == 0)
-        return refuse(CL_BAD_CAPABILITY, "slot %lu is empty", slot);
-    *object = (struct object *)((cap & CAP_POINTER) | CAP_KERNEL);
-    *rights_found = (unsigned)(cap >> CAP_RIGHTS_SHIFT);
+        return refuse(CL_BAD_CAPABILITY, "slot %lu of %u is empty", slot, domain->slot_count);
     if ((*rights_found & rights) != rights)
         return refuse(CL_NO_RIGHT, "slot %lu: the call needs rights %x, the capability has %x", slot, rights,
                       *rights_found);
-    return CL_OK;
-}
-
-enum cl_status cap_lookup(struct domain *domain, uint64_t slot, enum object_type type, unsigned rights,
-                          struct object **object, unsigned *rights_found)
-{
-    TRY(cap_lookup_any(domain, slot, rights, object, rights_found));
-    if ((*object)->type != type)
-        return refuse(CL_BAD_CAPABILITY, "slot %lu is %s, the call needs %s", slot, object_kinds[(*object)->type].name,
+    if (type == OBJECT_NONE)
+        return CL_OK;
+    if (found->type != type)
+        return refuse(CL_BAD_CAPABILITY, "slot %lu is %s, the call needs %s", slot, object_kinds[found->type].name,
                       object_kinds[type].name);
-    if ((*object)->dead)
+    if (found->dead)
         return refuse(CL_STOPPED, "slot %lu: the object was destroyed", slot);
     return CL_OK;
 }
@@ -57,5 +49,5 @@ void cap_remove(struct domain *domain, uint64_t slot)
     if (cap == 0)
         return;
     __atomic_store_n(&domain->slots[slot], 0, __ATOMIC_RELEASE);
-    object_drop((struct object *)((cap & CAP_POINTER) | CAP_KERNEL));
+    object_drop(cap_object(cap));
 }

@@ -15,7 +15,6 @@
 
 #define SWEEP_PIECE 64 /* capabilities dropped per call */
 #define TABLE_PIECE 32 /* page-table pages freed per look */
-#define USER_ROOT_ENTRIES 256
 
 enum cl_status domain_create(struct account *account, const char *name, uint32_t slot_count, struct domain **created)
 {
@@ -33,7 +32,7 @@ enum cl_status domain_create(struct account *account, const char *name, uint32_t
         return CL_NO_MEMORY;
     TRY(pt_create(&domain->space.pt, &pt_format_host, account));
     hostmap_share(domain->space.pt.root);
-    TRY(space_map_kernel_page(&domain->space, account, info_page, INFO_PAGE_ADDRESS, PT_READ));
+    TRY(space_map_kernel_page(&domain->space, info_page, INFO_PAGE_ADDRESS, PT_READ));
     domain->slot_count = slot_count; /* lastly: until then there is nothing to sweep */
     return CL_OK;
 }
@@ -80,7 +79,7 @@ bool domain_free(struct object *object)
     struct domain *domain = (struct domain *)object;
 
     /* no CPU has these tables loaded any more */
-    if (domain->space.pt.root != NULL && !pt_destroy(&domain->space.pt, 0, USER_ROOT_ENTRIES, TABLE_PIECE))
+    if (!pt_destroy(&domain->space.pt, TABLE_PIECE))
         return false;
     pool_give(object->account, domain->slots);
     pool_give(object->account, domain->iomap);

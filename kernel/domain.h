@@ -15,6 +15,20 @@ struct notification;
  * addresses have their top 16 bits set: the rights take that place. 0: the slot is empty. */
 typedef uint64_t capability;
 
+#define CAP_POINTER UINT64_C(0x0000ffffffffffff)
+#define CAP_KERNEL UINT64_C(0xffff000000000000)
+#define CAP_RIGHTS_SHIFT 48
+
+static inline struct object *cap_object(capability cap)
+{
+    return (struct object *)((cap & CAP_POINTER) | CAP_KERNEL);
+}
+
+static inline unsigned cap_rights(capability cap)
+{
+    return (unsigned)(cap >> CAP_RIGHTS_SHIFT);
+}
+
 struct domain {
     struct object object;
     struct space space;
@@ -30,27 +44,25 @@ struct domain {
 };
 /* [o] set once; [s] structure lock; [a] atomic */
 
-/* Find the object in `slot` of `domain`, of type `type`, with all of `rights`. No lock: the pointer is good until the
- * call ends (object.h). CL_BAD_CAPABILITY, CL_NO_RIGHT, CL_STOPPED (destroyed). */
-enum cl_status cap_lookup(struct domain *domain, uint64_t slot, enum object_type type, unsigned rights,
+/* What stands in `slot`; 0 for one beyond the table. No lock: what it leads to is good until the call ends (object.h). */
+static inline capability cap_read(const struct domain *domain, uint64_t slot)
+{
+    return slot < domain->slot_count ? __atomic_load_n(&domain->slots[slot], __ATOMIC_ACQUIRE) : 0;
+}
+
+/* Find the object in `slot`, of type `type` and not destroyed (OBJECT_NONE: of any type, perhaps destroyed), with all of
+ * `rights`. No lock. CL_BAD_CAPABILITY, CL_NO_RIGHT, CL_STOPPED (destroyed). */
+enum cl_status cap_lookup(const struct domain *domain, uint64_t slot, enum object_type type, unsigned rights,
                           struct object **object, unsigned *rights_found) CL_MUST_CHECK;
-
-/* The same for any type, alive or destroyed. */
-enum cl_status cap_lookup_any(struct domain *domain, uint64_t slot, unsigned rights, struct object **object,
-                              unsigned *rights_found) CL_MUST_CHECK;
-
-#define CAP_POINTER UINT64_C(0x0000ffffffffffff)
-#define CAP_KERNEL UINT64_C(0xffff000000000000)
-#define CAP_RIGHTS_SHIFT 48
 
 /* The same for whoever knows what to do otherwise: NULL when anything at all is not as wanted. */
 static inline struct object *cap_quick(const struct domain *domain, uint64_t slot, enum object_type type,
                                        unsigned rights)
 {
-    capability cap = slot < domain->slot_count ? __atomic_load_n(&domain->slots[slot], __ATOMIC_ACQUIRE) : 0;
-    struct object *object = (struct object *)((cap & CAP_POINTER) | CAP_KERNEL);
+    capability cap = cap_read(domain, slot);
+    struct object *object = cap_object(cap);
 
-    if ((cap >> CAP_RIGHTS_SHIFT & rights) != rights || cap == 0 || object->type != type || object->dead)
+    if ((cap_rights(cap) & rights) != rights || cap == 0 || object->type != type || object->dead)
         return NULL;
     return object;
 }

@@ -75,18 +75,16 @@ void *hostmap_device(struct hpa base)
     return (void *)(address + offset);
 }
 
-/* The page-table entry that maps `address`; its tables are made by entering and clearing a leaf. */
-static uint64_t *window_entry(uint64_t address, struct hpa any)
+/* The page-table entry that maps `address`, empty again; entering a leaf has made its tables. */
+static uint64_t *window_entry(uint64_t address)
 {
     struct pt_leaf leaf;
-    uint64_t *table = kernel_map.root;
+    uint64_t *entry;
 
-    enter(address, any, PAGE_SIZE, PT_READ | PT_WRITE, PT_WRITE_BACK);
-    for (unsigned shift = 39; shift > PAGE_SHIFT; shift -= 9)
-        table = pool_virtual(hpa(table[(address >> shift) & 511] & UINT64_C(0x000ffffffffff000)));
-    bool found = pt_clear(&kernel_map, address, &leaf);
-    ASSERT(found);
-    return &table[(address >> PAGE_SHIFT) & 511];
+    enter(address, hpa(0), PAGE_SIZE, PT_READ | PT_WRITE, PT_WRITE_BACK);
+    entry = pt_get(&kernel_map, address, &leaf);
+    *entry = 0;
+    return entry;
 }
 
 static uint64_t window_address(const struct cpu *cpu)
@@ -109,7 +107,7 @@ void hostmap_cpu(struct cpu *cpu)
             *(struct cpu **)((char *)pages + STACK_BYTES - 16) = cpu;
         }
     }
-    cpu->window = window_entry(window_address(cpu), hpa(0));
+    cpu->window = window_entry(window_address(cpu));
 }
 
 void window_zero(struct hpa frame)

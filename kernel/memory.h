@@ -12,19 +12,20 @@
 
 struct memory {
     struct object object;
-    struct pt map;            /* [s] pt_format_memory; the rights of a leaf say whether it is scrubbed */
-    uint64_t size_bytes;      /* [o] */
-    uint32_t flags;           /* [o] MEMORY_*, and the two below */
-    enum pt_type type;        /* [o] */
-    struct memory *parent;    /* [o] of a slice; holds a reference */
-    uint64_t parent_offset;   /* [o] */
-    uint32_t depth;           /* [o] 0: no slice */
-    struct hpa base;          /* [o] MEMORY_FIXED: contiguous range that never came from the frame allocator */
-    struct mapping *mappings; /* [s] */
-    struct memory *slices;    /* [s] first child; siblings by next_slice */
-    struct memory *next_slice;
-    uint64_t scrub_offset; /* [s] block being scrubbed, and how far it is */
-    uint64_t scrub_done;
+    struct pt map;          /* [s] pt_format_memory: the frames that it has, all scrubbed */
+    uint64_t size_bytes;    /* [o] */
+    uint32_t flags;         /* [o] MEMORY_*, and the two below */
+    enum pt_type type;      /* [o] */
+    struct memory *parent;  /* [o] of a slice; holds a reference */
+    uint64_t parent_offset; /* [o] */
+    uint32_t depth;         /* [o] 0: no slice */
+    struct hpa base;        /* [o] MEMORY_FIXED: contiguous range that never came from the frame allocator */
+    struct link *mappings;  /* [s] by of_memory */
+    struct link *slices;    /* [s] by of_parent */
+    struct link of_parent;  /* [s] */
+    struct pt_leaf fresh;   /* [s] taken for fresh_offset and not yet scrubbed; page_shift 0: nothing is */
+    uint64_t fresh_offset;
+    uint64_t scrubbed;     /* [s] how far that is */
     uint64_t freed_offset; /* [s] progress of the destruction */
 };
 /* [o] set once; [s] structure lock */
@@ -33,16 +34,15 @@ struct memory {
 
 /* One stretch of a memory object (or, `memory` NULL, kernel pages) in a space. */
 struct mapping {
-    struct mapping *next;           /* [s] in the space, by address */
-    struct mapping *next_of_memory; /* [s] */
+    struct link of_space;  /* [s] by address */
+    struct link of_memory; /* [s] */
     struct space *space;
     struct memory *memory;
-    struct account *account; /* pays for this structure */
     uint64_t address, offset, length;
-    uint64_t done;    /* bytes entered so far; == length: complete */
-    uint64_t removed; /* bytes taken out again */
-    uint64_t flush;   /* generation after which it is gone, 0: alive */
-    uint32_t rights;  /* enum pt_right */
+    uint64_t done;   /* bytes entered so far; == length: complete */
+    uint64_t cursor; /* what is below this address has been taken out again */
+    uint64_t flush;  /* generation after which it is gone, 0: alive */
+    uint32_t rights; /* enum pt_right */
 };
 
 enum cl_status memory_create(struct account *account, uint64_t size_bytes, uint32_t flags,
@@ -55,13 +55,16 @@ enum cl_status memory_create_fixed(struct hpa base, uint64_t size_bytes, enum pt
 enum cl_status memory_slice(struct account *account, struct memory *parent, uint64_t offset, uint64_t length,
                             struct memory **created) CL_MUST_CHECK;
 
-/* Enter [offset, offset + length) of `memory` at `address`. CL_IN_PROGRESS after a bounded piece; `*done` says how far.
+/* CL_OK if [offset, offset + length) is whole pages, one at least, of `memory`. */
+enum cl_status memory_check(const struct memory *memory, uint64_t offset, uint64_t length) CL_MUST_CHECK;
+
+/* Enter [offset, offset + length) of `memory` at `address`; the space pays. CL_IN_PROGRESS after a bounded piece; `*done` says how far.
  * The same arguments go on where the last call stopped. Structure lock. */
-enum cl_status memory_map(struct memory *memory, struct space *space, struct account *account, uint64_t offset,
-                          uint64_t length, uint64_t address, unsigned rights, uint64_t *done) CL_MUST_CHECK;
+enum cl_status memory_map(struct memory *memory, struct space *space, uint64_t offset, uint64_t length,
+                          uint64_t address, unsigned rights, uint64_t *done) CL_MUST_CHECK;
 
 /* Map one page of the kernel's pool for ring 3 (thread, vCPU, info, trace pages). `rights` without PT_WRITE: read-only. */
-enum cl_status space_map_kernel_page(struct space *space, struct account *account, const void *page, uint64_t address,
+enum cl_status space_map_kernel_page(struct space *space, const void *page, uint64_t address,
                                      unsigned rights) CL_MUST_CHECK;
 
 /* Remove the mapping that starts at `address`: CL_IN_PROGRESS until no CPU can still use it. Structure lock. */

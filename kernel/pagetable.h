@@ -24,10 +24,10 @@ struct pt {
     const struct pt_format *format;
     struct account *account; /* pays for table pages */
     uint64_t *root;          /* in the pool */
-    uint64_t cursor;         /* how far pt_destroy has come; 0 as long as the tree lives */
+    void *tables;            /* all that it has of them, each the pool_note of the next */
 };
 
-/* One leaf as the table has it. */
+/* One leaf as it is to stand in the table. */
 struct pt_leaf {
     struct hpa frame;
     unsigned page_shift; /* 12, 21 or 30 */
@@ -38,31 +38,24 @@ struct pt_leaf {
 /* An empty tree: one root page charged to `account`. */
 enum cl_status pt_create(struct pt *pt, const struct pt_format *format, struct account *account) CL_MUST_CHECK;
 
-/* Free table pages, at most `budget` of them (looking at 32 entries counts as one too); true when all are gone, and the
- * root. Goes on where the last call stopped. Leaves are forgotten. `first_entry` and `end_entry` limit the root entries
- * that are owned by this tree (a domain owns the user half only). */
-bool pt_destroy(struct pt *pt, unsigned first_entry, unsigned end_entry, unsigned budget);
+/* Give table pages back, at most `budget` of them; true when all are gone, and the root. Leaves are forgotten, and so
+ * are tables that entries of the root lead to but that were made by another tree: a domain's share of the kernel half. */
+bool pt_destroy(struct pt *pt, unsigned budget);
 
-/* Enter one leaf of 2^page_shift bytes. Refuses with CL_OCCUPIED if a leaf or table stands in the way, CL_NO_MEMORY if
- * a table page cannot be had (nothing but empty tables is left behind), CL_UNSUPPORTED for a page size that the format
- * or the CPU lacks. Caller holds the structure lock; O(levels). */
+/* Enter one leaf of 2^page_shift bytes; address and frame are aligned to it. CL_OCCUPIED if a leaf or table stands in the
+ * way, CL_NO_MEMORY if a table page cannot be had (nothing but empty tables is left behind), without a sentence of its
+ * own. Caller holds the structure lock; O(levels). */
 enum cl_status pt_set(struct pt *pt, uint64_t address, struct pt_leaf leaf) CL_MUST_CHECK;
 
-/* Look an address up; false when nothing is mapped. */
-bool pt_get(const struct pt *pt, uint64_t address, struct pt_leaf *leaf);
+/* Look an address up: its entry, with frame and size in `*leaf`. NULL when nothing is mapped: then `*leaf` has the size
+ * of the largest page that would fit there. */
+uint64_t *pt_get(const struct pt *pt, uint64_t address, struct pt_leaf *leaf);
 
-/* Remove the leaf that covers `address`; false when there was none; `*leaf` tells what it was. No flush. */
-bool pt_clear(struct pt *pt, uint64_t address, struct pt_leaf *leaf);
-
-/* The first leaf that covers anything from `address` to below `end`, both in the same half of the address space; false
- * when there is none. Looks at no more than `budget` entries, an empty one that stands for a whole table being one;
- * then it returns false with `*next` where to go on (== end when finished). After true too: the leaf begins at
- * align_down(*next - 1, 2^page_shift). */
-bool pt_next(const struct pt *pt, uint64_t address, uint64_t end, unsigned budget, uint64_t *next,
-             struct pt_leaf *leaf);
-
-/* Largest page size that this CPU and format take, as a shift. Set once at boot from CPUID / capability MSRs. */
-void pt_limit_shift(const struct pt_format *format, unsigned page_shift);
+/* Remove the first leaf that covers anything from `*cursor` to below `end`, both in the same half of the address space,
+ * and move the cursor behind it; `*leaf` has its frame and size. False when there is none: then the cursor is at `end`,
+ * unless the budget is used up. Every entry that is looked at costs one unit, an empty one that stands for a whole table
+ * too. No flush. */
+bool pt_remove_next(struct pt *pt, uint64_t *cursor, uint64_t end, unsigned *budget, struct pt_leaf *leaf);
 
 /* Physical address of the root, for CR3, nCR3, EPTP. */
 struct hpa pt_root(const struct pt *pt);

@@ -3,15 +3,14 @@
 #ifndef CL_KERNEL_SPACE_H
 #define CL_KERNEL_SPACE_H
 
+#include "kernel/list.h"
 #include "kernel/pagetable.h"
 #include "kernel/types.h"
 
-struct mapping;
-
 struct space {
     struct pt pt;
-    struct mapping *mappings; /* [s] sorted by address */
-    uint32_t mapping_count;   /* [s] */
+    struct link *mappings;  /* [s] sorted by address */
+    uint32_t mapping_count; /* [s] */
 };
 
 #endif

@@ -44,35 +44,19 @@ enum cl_status call_name(const struct call *call, char *name, size_t size)
     return name[0] != '\0' ? CL_OK : refuse(CL_BAD_ARGUMENT, "a name is at least one character long");
 }
 
-static enum cl_status decode_object(struct call *call, const struct argument_rule *rule, unsigned i)
+static enum cl_status decode(struct call *call, const struct argument_rule *rule, unsigned i)
 {
-    if (rule->type == OBJECT_NONE)
-        return cap_lookup_any(call->domain, call->argument[i], rule->rights, &call->object[i], &call->rights[i]);
-    TRY(cap_lookup(call->domain, call->argument[i], rule->type, rule->rights, &call->object[i], &call->rights[i]));
-    return CL_OK;
-}
-
-static enum cl_status decode(struct call *call, const struct syscall_rule *rule)
-{
-    for (unsigned i = 0; i < rule->count; i++) {
-        const struct argument_rule *argument = &rule->argument[i];
-        switch (argument->kind) {
-        case ARGUMENT_OBJECT:
-            TRY(decode_object(call, argument, i));
-            break;
-        case ARGUMENT_NEW:
-            TRY(cap_check_free(call->domain, call->argument[i]));
-            break;
-        case ARGUMENT_MAX:
-            if (call->argument[i] > argument->max)
-                return refuse(CL_BAD_ARGUMENT, "argument %u of %s is %lx: at most %x", i, rule->name, call->argument[i],
-                              argument->max);
-            break;
-        default:
-            break;
-        }
+    switch (rule->kind) {
+    case ARGUMENT_OBJECT:
+        return cap_lookup(call->domain, call->argument[i], rule->type, rule->rights, &call->object[i],
+                          &call->rights[i]);
+    case ARGUMENT_NEW:
+        return cap_check_free(call->domain, call->argument[i]);
+    default:
+        if (call->argument[i] > rule->max)
+            return refuse(CL_BAD_ARGUMENT, "argument %u is %lx: at most %lx", i, call->argument[i], rule->max);
+        return CL_OK;
     }
-    return CL_OK;
 }
 
 static enum cl_status decode_and_commit(struct call *call)
@@ -80,7 +64,8 @@ static enum cl_status decode_and_commit(struct call *call)
     const struct syscall_rule *rule = &syscall_rules[call->number];
     enum cl_status status;
 
-    TRY(decode(call, rule));
+    for (unsigned i = 0; i < rule->count; i++)
+        TRY(decode(call, &rule->argument[i], i));
     status = rule->commit(call);
     if (call->made == NULL)
         return status;

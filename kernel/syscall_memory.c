@@ -63,8 +63,8 @@ enum cl_status sys_memory_map(struct call *call)
     if (is_domain && (rights & MAP_WRITE) != 0 && (rights & MAP_EXECUTE) != 0)
         return refuse(CL_BAD_ARGUMENT, "no domain has memory that is writable and executable");
 
-    return memory_map(CALL_OBJECT(call, memory, 0), space, call->object[1]->account, call->argument[2],
-                      call->argument[3], call->argument[4], (unsigned)rights | PT_USER, &call->value);
+    return memory_map(CALL_OBJECT(call, memory, 0), space, call->argument[2], call->argument[3], call->argument[4],
+                      (unsigned)rights | PT_USER, &call->value);
 }
 
 /* memory_unmap(target, address) */

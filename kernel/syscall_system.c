@@ -50,17 +50,17 @@ static enum cl_status info_cpu(struct call *call, void *out)
 /* As many occupied slots as fit the page, from a slot on; the caller goes on behind the last one. */
 static enum cl_status info_caps(struct call *call, struct cap_report *out)
 {
-    struct object *object;
     struct domain *domain;
-    unsigned rights;
 
     TRY(cap_lookup(call->domain, call->argument[1], OBJECT_DOMAIN, RIGHT_READ, &call->object[1], &call->rights[1]));
     domain = CALL_OBJECT(call, domain, 1);
     for (uint64_t slot = call->argument[2];
          slot < domain->slot_count && call->value < THREAD_PAGE_DATA_MAX / sizeof(*out); slot++) {
-        if (domain->slots[slot] != 0 && cap_lookup_any(domain, slot, 0, &object, &rights) == CL_OK)
+        capability cap = cap_read(domain, slot);
+        const struct object *object = cap_object(cap);
+        if (cap != 0)
             out[call->value++] =
-                (struct cap_report){ (uint32_t)slot, object->type, rights, object->dead, object->identity };
+                (struct cap_report){ (uint32_t)slot, object->type, cap_rights(cap), object->dead, object->identity };
     }
     return CL_OK;
 }
@@ -108,8 +108,7 @@ enum cl_status sys_log_write(struct call *call)
 enum cl_status sys_trace_map(struct call *call)
 {
     TRY(check_cpu(call));
-    return space_map_kernel_page(&call->domain->space, call->domain->object.account, cpus[call->argument[1]].trace,
-                                 call->argument[2], PT_READ);
+    return space_map_kernel_page(&call->domain->space, cpus[call->argument[1]].trace, call->argument[2], PT_READ);
 }
 
 enum cl_status sys_system_control(struct call *call)

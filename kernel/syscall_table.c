@@ -2,12 +2,12 @@
 /* syscall_table.c: what each argument of each system call has to be (abi/syscall.h). */
 #include "kernel/domain.h"
 #include "kernel/log.h"
-#include "kernel/syscall.h"
+#include "kernel/syscall_table.h"
 
 /* clang-format off */
-#define VALUE { .kind = ARGUMENT_VALUE }
 #define NEW { .kind = ARGUMENT_NEW }
-#define MAX(bound) { .kind = ARGUMENT_MAX, .max = (bound) }
+#define MAX(bound) { .kind = ARGUMENT_NUMBER, .max = (bound) }
+#define VALUE MAX(UINT64_MAX)
 #define BIT MAX(63)
 #define CAP(t, r) { .kind = ARGUMENT_OBJECT, .type = OBJECT_##t, .rights = (r) }
 #define ANY(r) { .kind = ARGUMENT_OBJECT, .type = OBJECT_NONE, .rights = (r) }

@@ -120,7 +120,7 @@ enum cl_status thread_create(struct domain *domain, struct account *account, con
     thread->xstate = xstate_create(account);
     if (thread->page == NULL || thread->xstate == NULL)
         return CL_NO_MEMORY;
-    TRY(space_map_kernel_page(&domain->space, account, thread->page, arguments->page_address, PT_READ | PT_WRITE));
+    TRY(space_map_kernel_page(&domain->space, thread->page, arguments->page_address, PT_READ | PT_WRITE));
     thread->page->self = arguments->page_address;
     thread->page_address = arguments->page_address;
     thread->fs_base = arguments->fs_base;

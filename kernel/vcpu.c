@@ -41,7 +41,7 @@ enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t inde
     if (vcpu->page == NULL || vcpu->xstate == NULL)
         return CL_NO_MEMORY;
     TRY(virt->vcpu_create(vcpu, account));
-    TRY(space_map_kernel_page(&domain->space, account, vcpu->page, page_address, PT_READ | PT_WRITE));
+    TRY(space_map_kernel_page(&domain->space, vcpu->page, page_address, PT_READ | PT_WRITE));
     vcpu->page_address = page_address;
     vm->vcpu[index] = vcpu;
     vm->vcpu_count++;

@@ -14,7 +14,6 @@
 #include "kernel/vlapic.h"
 
 #define TABLE_PIECE 32
-#define ROOT_ENTRIES 512
 
 enum cl_status vm_create(struct account *account, const char *name, struct notification *events, unsigned bit,
                          struct vm **created)
@@ -60,7 +59,7 @@ bool vm_free(struct object *object)
 {
     struct vm *vm = (struct vm *)object;
 
-    if (vm->space.pt.root != NULL && !pt_destroy(&vm->space.pt, 0, ROOT_ENTRIES, TABLE_PIECE))
+    if (!pt_destroy(&vm->space.pt, TABLE_PIECE))
         return false;
     if (vm->virt != NULL)
         virt->vm_destroy(vm, object->account);

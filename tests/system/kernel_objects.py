@@ -54,6 +54,12 @@ class Kernel:
         """The structure of type `name` at a kernel address."""
         return self.program.at(name, address, self.read)
 
+    def listed(self, name, member, link):
+        """The structures that are on a list by their member of that name (kernel/list.h)."""
+        while link:
+            yield self.at(f"struct {name}", link.address_ - self.program.structs[name][member][0])
+            link = link.next
+
     def kind(self, kind):
         """All objects of a kind ("memory", "domain", …) that are not destroyed."""
         number = self.constants["OBJECT_" + kind.upper()]
@@ -68,7 +74,8 @@ class Kernel:
         elif not memory.map.root:  # a fixed range
             yield offset, length, memory.base.value + offset
         else:
-            for start, size, frame in self._map(memory):
+            fresh = [(memory.fresh_offset, 1 << memory.fresh.page_shift, memory.fresh.frame.value)]
+            for start, size, frame in self._map(memory) + (fresh if memory.fresh.page_shift else []):
                 low, high = max(start, offset), min(start + size, offset + length)
                 if low < high:
                     yield low, high - low, frame + low - start
@@ -90,8 +97,8 @@ class Kernel:
     def _collect(self):
         domains = [cpu.domain or cpu.current and cpu.current.domain for cpu in self.cpus]
         account = next(domain for domain in domains if domain).object.account
-        while account.parent:
-            account = account.parent
+        while account.object.account:
+            account = account.object.account
         self.root_account = account
         waiting = [account.address_]
         while waiting:
@@ -107,17 +114,16 @@ class Kernel:
 
     def _reached_from(self, entry, kind):
         if kind == "struct account":
-            link = entry.objects
-            while link:
-                yield link
-                link = link.next
+            yield from self.listed("object", "link", entry.objects)
         if kind in ("struct domain", "struct vm"):
             yield from (mapping.memory for mapping in self.mappings(entry) if mapping.memory)
         if kind == "struct domain":
             self.capabilities[entry] = list(self._table(entry))
             yield from (capability.target for capability in self.capabilities[entry])
         if kind == "struct memory":
-            yield from filter(None, (entry.parent, entry.slices, entry.next_slice))
+            yield from self.listed("memory", "of_parent", entry.slices)
+            if entry.parent:
+                yield entry.parent
         if kind == "struct vcpu":
             yield entry.vm
 
@@ -130,7 +136,4 @@ class Kernel:
 
     def mappings(self, owner):
         """A space's list of mappings."""
-        mapping = owner.space.mappings
-        while mapping:
-            yield mapping
-            mapping = mapping.next
+        return self.listed("mapping", "of_space", owner.space.mappings)

@@ -131,12 +131,12 @@ class Mason:
                     if run.frame <= first < run.frame + run.end - run.start)
 
     def allocator_bit(self, frame):
-        """The word and the bit that say whether a frame is free: a page of bits for each 128 MiB (kernel/frames.c)."""
-        index, bit = divmod(frame // PAGE, PAGE * 8)
-        first = self.kernel.variable("frames").regions.address_
-        step = self.kernel.program.named["struct region"]["size"]
-        region = self.kernel.at("struct region", first + index * step)
-        return self.kernel.physical(region.free) + bit // 64 * 8, 1 << bit % 64
+        """The word and the bit that say whether a frame is free: in the block of 2 MiB, in its region (kernel/frames.c)."""
+        size = self.kernel.program.named["struct block"]["size"]
+        region, block = divmod(frame // PAGE // 512, PAGE // size)
+        page = self.word(self.kernel.physical(self.kernel.variable("frames").regions + 8 * region))
+        bits = page + block * size + self.kernel.program.structs["block"]["free"][0]
+        return self.kernel.physical(bits) + frame // PAGE % 512 // 64 * 8, 1 << frame // PAGE % 64
 
     def free_frame(self):
         """The last free frame."""

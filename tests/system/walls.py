@@ -20,6 +20,7 @@ memory and the tables are those of snapshot.py.
 
 import bisect
 import collections
+import struct
 
 from kernel_objects import Kernel
 from snapshot import ADDRESS, PAGE, PCD, PWT, ROOT_HALF, TYPES, US
@@ -135,7 +136,7 @@ class Walls:
         for mapping in self.kernel.mappings(owner):
             granted = ("r" + "w" * bool(mapping.rights & self.constants["PT_WRITE"]) +
                        "x" * bool(mapping.rights & self.constants["PT_EXECUTE"]) + "u")
-            start, end = mapping.removed, mapping.done if mapping.flush == 0 else 0
+            start, end = mapping.cursor - mapping.address, mapping.done if mapping.flush == 0 else 0
             if start >= end:
                 continue
             if mapping.memory:
@@ -253,13 +254,15 @@ class Walls:
                         "some are lost, or some object was not found")
 
     def free_frames(self):
-        """Bit n: frame n is free. A region's bits fill one page of the pool (kernel/frames.c)."""
-        allocator = self.kernel.variable("frames")
-        free, step = 0, self.snapshot.kernel.named["struct region"]["size"]
-        for index in range(allocator.region_count):
-            region = self.kernel.at("struct region", allocator.regions.address_ + index * step)
-            if region.free:
-                free |= int.from_bytes(self.kernel.read(region.free, PAGE), "little") << index * PAGE * 8
+        """Bit n: frame n is free. A region is a page of the pool full of blocks (kernel/frames.c)."""
+        allocator, size = self.kernel.variable("frames"), self.snapshot.kernel.named["struct block"]["size"]
+        regions = self.kernel.read(allocator.regions, 8 * allocator.region_count)
+        free = 0
+        for region, in struct.iter_unpack("<Q", regions):
+            for offset in range(0, PAGE - size + 1, size) if region else []:
+                block = self.kernel.at("struct block", region + offset)
+                for word, bits in enumerate(block.free):
+                    free |= bits << block.first + 64 * word
         return free
 
     def _roots(self):

@@ -12,19 +12,20 @@
 
 #define BREACH_ADDRESS UINT64_C(0x00007e0000000000) /* test_walls.py knows it, too */
 
-enum cl_status __real_memory_map(struct memory *memory, struct space *space, struct account *account, uint64_t offset,
-                                 uint64_t length, uint64_t address, unsigned rights, uint64_t *done) CL_MUST_CHECK;
-enum cl_status __wrap_memory_map(struct memory *memory, struct space *space, struct account *account, uint64_t offset,
-                                 uint64_t length, uint64_t address, unsigned rights, uint64_t *done) CL_MUST_CHECK;
+enum cl_status __real_memory_map(struct memory *memory, struct space *space, uint64_t offset, uint64_t length,
+                                 uint64_t address, unsigned rights, uint64_t *done) CL_MUST_CHECK;
+enum cl_status __wrap_memory_map(struct memory *memory, struct space *space, uint64_t offset, uint64_t length,
+                                 uint64_t address, unsigned rights, uint64_t *done) CL_MUST_CHECK;
 
-enum cl_status __wrap_memory_map(struct memory *memory, struct space *space, struct account *account, uint64_t offset,
-                                 uint64_t length, uint64_t address, unsigned rights, uint64_t *done)
+enum cl_status __wrap_memory_map(struct memory *memory, struct space *space, uint64_t offset, uint64_t length,
+                                 uint64_t address, unsigned rights, uint64_t *done)
 {
-    enum cl_status status = __real_memory_map(memory, space, account, offset, length, address, rights, done);
+    enum cl_status status = __real_memory_map(memory, space, offset, length, address, rights, done);
     static bool breached;
     struct pt_leaf leaf;
 
-    if (status == CL_OK && !breached && space->pt.format != &pt_format_host && pt_get(&space->pt, address, &leaf)) {
+    if (status == CL_OK && !breached && space->pt.format != &pt_format_host &&
+        pt_get(&space->pt, address, &leaf) != NULL) {
         breached = true;
         leaf.page_shift = PAGE_SHIFT;
         leaf.rights = PT_READ | PT_WRITE | PT_USER;

@@ -61,7 +61,7 @@ static inline enum cl_status map_all(struct memory *memory, struct space *space,
     uint64_t done;
 
     while (status == CL_IN_PROGRESS)
-        status = memory_map(memory, space, fake_root, offset, length, address, PT_READ | PT_WRITE | PT_USER, &done);
+        status = memory_map(memory, space, offset, length, address, PT_READ | PT_WRITE | PT_USER, &done);
     return status;
 }
 

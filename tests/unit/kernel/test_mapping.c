@@ -40,8 +40,7 @@ static void mappings_that_meet_are_refused(void **state)
     assert_int_equal(map_all(memory, space, 0, 4 * PAGE_SIZE, BASE), CL_OK);
     for (int64_t pages = -3; pages <= 3; pages++) {
         uint64_t address = BASE + (uint64_t)pages * PAGE_SIZE;
-        assert_int_equal(memory_map(memory, space, fake_root, 0, 4 * PAGE_SIZE, address, PT_READ | PT_USER, &done),
-                         CL_OCCUPIED);
+        assert_int_equal(memory_map(memory, space, 0, 4 * PAGE_SIZE, address, PT_READ | PT_USER, &done), CL_OCCUPIED);
     }
     assert_int_equal(map_all(memory, space, 0, 4 * PAGE_SIZE, BASE - 4 * PAGE_SIZE), CL_OK);
     assert_int_equal(map_all(memory, space, 0, 4 * PAGE_SIZE, BASE + 4 * PAGE_SIZE), CL_OK);
@@ -61,12 +60,10 @@ static void a_mapping_lies_in_the_user_half_in_whole_pages(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
-        assert_int_not_equal(memory_map(memory, space, fake_root, 0, 2 * PAGE_SIZE, bad[i], ALL_RIGHTS, &done), CL_OK);
-    assert_int_equal(memory_map(memory, space, fake_root, 0, 0, BASE, ALL_RIGHTS, &done), CL_BAD_ARGUMENT);
-    assert_int_equal(memory_map(memory, space, fake_root, 7 * PAGE_SIZE, 2 * PAGE_SIZE, BASE, ALL_RIGHTS, &done),
-                     CL_BAD_ARGUMENT);
-    assert_int_equal(memory_map(memory, space, fake_root, -PAGE_SIZE, PAGE_SIZE, BASE, ALL_RIGHTS, &done),
-                     CL_BAD_ARGUMENT);
+        assert_int_not_equal(memory_map(memory, space, 0, 2 * PAGE_SIZE, bad[i], ALL_RIGHTS, &done), CL_OK);
+    assert_int_equal(memory_map(memory, space, 0, 0, BASE, ALL_RIGHTS, &done), CL_BAD_ARGUMENT);
+    assert_int_equal(memory_map(memory, space, 7 * PAGE_SIZE, 2 * PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_BAD_ARGUMENT);
+    assert_int_equal(memory_map(memory, space, -PAGE_SIZE, PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_BAD_ARGUMENT);
     assert_int_equal(space->mapping_count, 1); /* the info page */
 }
 
@@ -79,7 +76,7 @@ static void a_space_has_a_limit_of_mappings(void **state)
     (void)state;
     for (; count < 512; count++)
         assert_int_equal(map_all(memory, space, 0, PAGE_SIZE, BASE + count * PAGE_SIZE), CL_OK);
-    assert_int_equal(memory_map(memory, space, fake_root, 0, PAGE_SIZE, 2 * BASE, ALL_RIGHTS, &done), CL_LIMIT);
+    assert_int_equal(memory_map(memory, space, 0, PAGE_SIZE, 2 * BASE, ALL_RIGHTS, &done), CL_LIMIT);
 }
 
 static void unmap_flushes_every_cpu_that_may_hold_the_page(void **state)
@@ -205,7 +202,7 @@ static void a_mapping_under_way_can_be_removed(void **state)
     uint64_t done;
 
     (void)state;
-    assert_int_equal(memory_map(memory, space, fake_root, 0, 600 * PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_IN_PROGRESS);
+    assert_int_equal(memory_map(memory, space, 0, 600 * PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_IN_PROGRESS);
     assert_int_equal(unmap_all(space, BASE), CL_OK);
     assert_int_equal(map_all(memory, space, 0, 600 * PAGE_SIZE, BASE), CL_OK);
 }
@@ -219,7 +216,7 @@ static void an_address_is_occupied_until_its_unmap_is_complete(void **state)
     (void)state;
     assert_int_equal(map_all(memory, &domain->space, 0, PAGE_SIZE, BASE), CL_OK);
     assert_int_equal(space_unmap(&domain->space, BASE), CL_IN_PROGRESS);
-    assert_int_equal(memory_map(memory, &domain->space, fake_root, 0, PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_OCCUPIED);
+    assert_int_equal(memory_map(memory, &domain->space, 0, PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_OCCUPIED);
     assert_int_equal(unmap_all(&domain->space, BASE), CL_OK);
     assert_int_equal(map_all(memory, &domain->space, 0, PAGE_SIZE, BASE), CL_OK);
 }
@@ -248,8 +245,7 @@ static void random_mappings_never_leave_a_frame_reachable(void **state)
         case 1:
         case 2:
             if (memory[slot] != NULL && !memory[slot]->object.dead)
-                (void)!memory_map(memory[slot], space, fake_root, 0, memory[slot]->size_bytes, address, ALL_RIGHTS,
-                                  &done);
+                (void)!memory_map(memory[slot], space, 0, memory[slot]->size_bytes, address, ALL_RIGHTS, &done);
             break;
         case 3:
             (void)!space_unmap(space, address);

@@ -58,12 +58,11 @@ static void a_mapping_makes_progress_of_four_scrubbed_frames_per_call(void **sta
 
     (void)state;
     for (unsigned call = 1; call <= 2; call++) {
-        assert_int_equal(memory_map(memory, space, fake_root, 0, 10 * PAGE_SIZE, BASE, ALL_RIGHTS, &done),
-                         CL_IN_PROGRESS);
+        assert_int_equal(memory_map(memory, space, 0, 10 * PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_IN_PROGRESS);
         assert_int_equal(done, call * 4 * PAGE_SIZE);
         assert_int_equal(fake_scrub_count, call * 4);
     }
-    assert_int_equal(memory_map(memory, space, fake_root, 0, 10 * PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_OK);
+    assert_int_equal(memory_map(memory, space, 0, 10 * PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_OK);
     assert_int_equal(done, 10 * PAGE_SIZE);
     assert_int_equal(fake_scrub_count, 10);
 }
@@ -121,7 +120,7 @@ static void a_large_block_is_scrubbed_whole_before_any_of_it_is_mapped(void **st
 
     (void)state;
     while (status == CL_IN_PROGRESS) {
-        status = memory_map(memory, space, fake_root, 0, 515 * PAGE_SIZE, LARGE_SIZE, ALL_RIGHTS, &done);
+        status = memory_map(memory, space, 0, 515 * PAGE_SIZE, LARGE_SIZE, ALL_RIGHTS, &done);
         calls++;
         if (fake_scrub_count < 512)
             assert_false(pt_get(&space->pt, LARGE_SIZE, &leaf));
@@ -146,9 +145,9 @@ static void two_who_map_different_blocks_in_turn_both_come_to_an_end(void **stat
     (void)state;
     for (unsigned call = 0; call < 600 && (first == CL_IN_PROGRESS || second == CL_IN_PROGRESS); call++) {
         if (first == CL_IN_PROGRESS)
-            first = memory_map(memory, one, fake_root, 0, LARGE_SIZE, LARGE_SIZE, ALL_RIGHTS, &done);
+            first = memory_map(memory, one, 0, LARGE_SIZE, LARGE_SIZE, ALL_RIGHTS, &done);
         if (second == CL_IN_PROGRESS)
-            second = memory_map(memory, two, fake_root, LARGE_SIZE, LARGE_SIZE, LARGE_SIZE, ALL_RIGHTS, &done);
+            second = memory_map(memory, two, LARGE_SIZE, LARGE_SIZE, LARGE_SIZE, ALL_RIGHTS, &done);
     }
     assert_int_equal(first, CL_OK);
     assert_int_equal(second, CL_OK);
@@ -272,7 +271,7 @@ static void an_empty_machine_refuses_and_goes_on_when_memory_returns(void **stat
     assert_int_equal(map_all(filler, other, 0, (FAKE_RAM_FRAMES - 8) * PAGE_SIZE, BASE), CL_OK);
     for (unsigned i = 0; i < 6; i++)
         assert_int_equal(frames_take(PAGE_SHIFT, false, &taken[i]), CL_OK);
-    assert_int_equal(memory_map(memory, space, fake_root, 0, 8 * PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_NO_MEMORY);
+    assert_int_equal(memory_map(memory, space, 0, 8 * PAGE_SIZE, BASE, ALL_RIGHTS, &done), CL_NO_MEMORY);
     assert_int_equal(fake_destroy(&filler->object), CL_OK);
     assert_int_equal(map_all(memory, space, 0, 8 * PAGE_SIZE, BASE), CL_OK);
     for (unsigned i = 0; i < 6; i++)
@@ -293,8 +292,7 @@ static enum cl_status make_and_map(struct memory **memory, struct space *space)
         return CL_NO_MEMORY;
     }
     while (status == CL_IN_PROGRESS)
-        status =
-            memory_map(*memory, space, fake_root, 0, 1030 * PAGE_SIZE, UINT64_C(0x7f0000000000), ALL_RIGHTS, &done);
+        status = memory_map(*memory, space, 0, 1030 * PAGE_SIZE, UINT64_C(0x7f0000000000), ALL_RIGHTS, &done);
     return status;
 }
 

@@ -84,7 +84,7 @@ static void *object_in(uint64_t slot, enum object_type type)
     struct object *found = NULL;
     unsigned rights;
 
-    assert_int_equal(cap_lookup_any(domain, slot, 0, &found, &rights), CL_OK);
+    assert_int_equal(cap_lookup(domain, slot, OBJECT_NONE, 0, &found, &rights), CL_OK);
     assert_int_equal(found->type, type);
     return found;
 }
@@ -133,7 +133,7 @@ static void a_copy_never_has_more_rights(void **state)
             assert_int_equal(status, allowed ? CL_OK : CL_NO_RIGHT);
             if (status != CL_OK)
                 continue;
-            assert_int_equal(cap_lookup_any(domain, FREE + 1, 0, &found, &rights), CL_OK);
+            assert_int_equal(cap_lookup(domain, FREE + 1, OBJECT_NONE, 0, &found, &rights), CL_OK);
             assert_int_equal(rights, wanted);
             assert_int_equal(call(SYS_CAP_DELETE, SELF, FREE + 1, 0, 0, 0, 0), CL_OK);
         }
@@ -495,8 +495,8 @@ static void random_pokes_at_vcpu_pages(struct thread *caller)
     struct object *found;
     unsigned rights;
 
-    if (cap_lookup_any(caller->domain, fake_random(24), 0, &found, &rights) != CL_OK || found->type != OBJECT_VCPU ||
-        found->dead)
+    if (cap_lookup(caller->domain, fake_random(24), OBJECT_NONE, 0, &found, &rights) != CL_OK ||
+        found->type != OBJECT_VCPU || found->dead)
         return;
     struct vcpu_page *page = ((struct vcpu *)found)->page;
     page->dirty = (uint32_t)random_word();
@@ -514,7 +514,7 @@ static uint64_t slot_with(const struct domain *caller, unsigned type)
     unsigned rights;
 
     for (uint64_t slot = 1; slot < caller->slot_count; slot++) {
-        if (caller->slots[slot] == 0 || cap_lookup_any((struct domain *)caller, slot, 0, &object, &rights) != CL_OK)
+        if (caller->slots[slot] == 0 || cap_lookup(caller, slot, OBJECT_NONE, 0, &object, &rights) != CL_OK)
             continue;
         if (type != OBJECT_NONE && (object->type != type || (object->dead && fake_random(8) != 0)))
             continue;
@@ -543,10 +543,10 @@ static uint64_t argument_for(const struct domain *caller, const struct argument_
         return free_slot(caller);
     case ARGUMENT_OBJECT:
         return slot_with(caller, rule->type);
-    case ARGUMENT_MAX:
-        return fake_random(2) != 0 ? fake_random(8) : fake_random((uint64_t)rule->max + 2);
     default:
-        return random_word();
+        if (rule->max == 0 || rule->max == UINT64_MAX)
+            return random_word();
+        return fake_random(2) != 0 ? fake_random(8) : fake_random(rule->max + 2);
     }
 }
 

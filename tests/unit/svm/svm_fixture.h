@@ -75,7 +75,7 @@ static inline int fixture_teardown(void **state)
 
     svm_vcpu_destroy(&f->vcpu, f->account);
     svm_vm_destroy(&f->vm, f->account);
-    assert_true(pt_destroy(&f->vm.space.pt, 0, 512, 1000));
+    assert_true(pt_destroy(&f->vm.space.pt, 1000));
     pool_give(f->account, f->page);
     assert_int_equal(fake_account_spent(f->account, PURSE_KERNEL), 0);
     fake_account_destroy(f->account);

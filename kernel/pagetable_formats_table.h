@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pagetable_format.h: where the bits are: what the page-table engine has to know about one kind of table.
+/* pagetable_formats_table.h: where the bits are: what the page-table engine has to know about one kind of table.
  *
- * All formats here have four levels of 512 entries of 8 bytes, level 4 at the root, and 48 bits of address.
+ * All formats here have four levels of 512 entries of 8 bytes, level 4 at the root.
  */
-#ifndef CL_KERNEL_PAGETABLE_FORMAT_H
-#define CL_KERNEL_PAGETABLE_FORMAT_H
+#ifndef CL_KERNEL_PAGETABLE_FORMATS_TABLE_H
+#define CL_KERNEL_PAGETABLE_FORMATS_TABLE_H
 
 #include "kernel/pagetable.h"
 
@@ -20,7 +20,6 @@ struct pt_right_bits {
 };
 
 struct pt_format {
-    const char *name;
     uint64_t present;    /* an entry with none of these bits is empty */
     uint64_t address;    /* bits of the frame, or of the next table */
     uint64_t large;      /* at level 2 and above: this entry is a leaf */
@@ -28,10 +27,7 @@ struct pt_format {
     uint64_t table_user; /* and in those for addresses in the lower half, where the leaf's rights decide alone */
     uint64_t leaf;       /* set in every leaf */
     struct pt_right_bits rights[PT_RIGHT_COUNT]; /* in the order of enum pt_right's bits */
-    uint64_t type_mask;
     uint64_t types[PT_TYPE_COUNT];
-    bool canonical;          /* bits 63:48 of an address repeat bit 47, rather than being zero */
-    unsigned *largest_shift; /* largest page that this CPU takes */
 };
 
 #endif
