@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* account.c: purses that cannot be overdrawn, and authority that only shrinks on its way down. */
-#include "kernel/account_object.h"
+#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/pool.h"
 #include "kernel/system.h"

@@ -3,7 +3,7 @@
 #include "kernel/boot_init.h"
 
 #include "abi/syscall.h"
-#include "kernel/account_object.h"
+#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/domain.h"
 #include "kernel/memory.h"

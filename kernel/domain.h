@@ -3,8 +3,7 @@
 #ifndef CL_KERNEL_DOMAIN_H
 #define CL_KERNEL_DOMAIN_H
 
-#include "kernel/object.h"
-#include "kernel/space.h"
+#include "kernel/memory.h"
 
 #define DOMAIN_NAME_MAX 24
 #define DOMAIN_SLOTS_MAX 4096

@@ -6,7 +6,6 @@
 #include "kernel/cpu.h"
 #include "kernel/layout.h"
 #include "kernel/pool.h"
-#include "kernel/window.h"
 #include "kernel/x86.h"
 
 extern const char kernel_start[], kernel_text_end[], kernel_rodata_end[], kernel_end[];

@@ -24,4 +24,8 @@ void *hostmap_device(struct hpa base);
 /* Stacks and window of one CPU. Boot. */
 void hostmap_cpu(struct cpu *cpu);
 
+/* Fill a frame with zeroes: the one way in which the kernel touches a frame of a memory object, through one page per CPU
+ * that is open for one call. Interrupts off; 512 stores. */
+void window_zero(struct hpa frame);
+
 #endif

@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "abi/boot_info.h"
-#include "kernel/account_object.h"
+#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/boot_init.h"
 #include "kernel/cpu_init.h"

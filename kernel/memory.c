@@ -5,9 +5,9 @@
 #include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/frames.h"
+#include "kernel/hostmap.h"
 #include "kernel/pool.h"
 #include "kernel/system.h"
-#include "kernel/window.h"
 
 #define FREE_PIECE 64     /* leaves given back per call, and entries looked at for them */
 #define SLICE_DEPTH_MAX 8 /* slices of slices: looking a frame up and destroying go through all */

@@ -8,7 +8,14 @@
 #define CL_KERNEL_MEMORY_H
 
 #include "kernel/object.h"
-#include "kernel/space.h"
+#include "kernel/pagetable.h"
+
+/* An address space, of a domain or of a VM: its page table, its mappings. */
+struct space {
+    struct pt pt;
+    struct link *mappings;  /* [s] sorted by address */
+    uint32_t mapping_count; /* [s] */
+};
 
 struct memory {
     struct object object;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* object.c: birth, references and end of kernel objects. */
-#include "kernel/account_object.h"
+#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/lock.h"
 #include "kernel/pool.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* object_table.c: what each type of object is, and how it ends. */
-#include "kernel/account_object.h"
+#include "kernel/account.h"
 #include "kernel/domain.h"
 #include "kernel/irq.h"
 #include "kernel/memory.h"

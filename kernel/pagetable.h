@@ -8,8 +8,9 @@
 #ifndef CL_KERNEL_PAGETABLE_H
 #define CL_KERNEL_PAGETABLE_H
 
-#include "kernel/account.h"
 #include "kernel/types.h"
+
+struct account;
 
 enum pt_right { PT_READ = 1 << 0, PT_WRITE = 1 << 1, PT_EXECUTE = 1 << 2, PT_USER = 1 << 3, PT_GLOBAL = 1 << 4 };
 enum pt_type { PT_WRITE_BACK = 0, PT_UNCACHEABLE = 1, PT_WRITE_COMBINING = 2, PT_TYPE_COUNT };

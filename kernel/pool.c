@@ -2,11 +2,11 @@
 /* pool.c: a buddy allocator of pages, and slabs of equal objects in single pages on top of it.
  *
  * All bookkeeping is in one array at the start of the range, one entry for each page; free memory itself is never
- * written, so a stray write through a dead pointer cannot lead the allocator astray. Blocks are aligned by their
- * physical address.
+ * written, so a stray write through a dead pointer cannot lead the allocator astray.
  */
 #include "kernel/pool.h"
 
+#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/list.h"
 #include "kernel/lock.h"
@@ -27,19 +27,15 @@ struct page {
     uint8_t shift; /* the block that begins here has 2^shift bytes; below PAGE_SHIFT: a slab of such objects */
 };
 
-/* Everything but the addresses is protected by `lock`. Page 0 is the first page of the 4 MiB block of physical memory
- * in which the range begins. */
 static struct pool {
     struct spinlock lock;
-    char *virtual_base;
-    uint64_t physical_base;
-    uint64_t size_bytes;
-    struct page *pages;
-    uint32_t first_page;
-    uint32_t end_page;
+    char *virtual_base;     /* [o] */
+    uint64_t physical_base; /* [o] */
+    uint64_t size_bytes;    /* [o] */
+    struct page *pages;     /* one for each page of the range */
     uint64_t free_bytes;
     struct link *list[POOL_SHIFT_MAX + 1];
-} pool;
+} pool; /* [o] set once; the rest by the lock */
 
 static void block_insert(struct page *page, unsigned shift)
 {
@@ -75,7 +71,8 @@ static void block_give(struct page *page, unsigned shift)
     for (; shift < POOL_SHIFT_MAX; shift++) {
         uint64_t index = (uint64_t)(page - pool.pages), buddy = index ^ BLOCK_PAGES(shift);
 
-        if (buddy >= pool.end_page || pool.pages[buddy].state != PAGE_FREE || pool.pages[buddy].shift != shift)
+        if (buddy >= pool.size_bytes >> PAGE_SHIFT || pool.pages[buddy].state != PAGE_FREE ||
+            pool.pages[buddy].shift != shift)
             break;
         list_remove(&pool.pages[buddy].link);
         pool.pages[buddy].state = PAGE_INNER;
@@ -86,34 +83,28 @@ static void block_give(struct page *page, unsigned shift)
 
 static char *address_of(const struct page *page)
 {
-    return pool.virtual_base + (uint64_t)(page - pool.pages - pool.first_page) * PAGE_SIZE;
+    return page != NULL ? pool.virtual_base + (uint64_t)(page - pool.pages) * PAGE_SIZE : NULL;
 }
 
 static struct page *page_of(const void *pointer)
 {
-    return &pool.pages[pool.first_page + ((pool_physical(pointer).value - pool.physical_base) >> PAGE_SHIFT)];
+    return &pool.pages[(pool_physical(pointer).value - pool.physical_base) >> PAGE_SHIFT];
 }
 
 void pool_init(void *virtual_base, struct hpa physical_base, uint64_t size_bytes)
 {
-    uint64_t first = (physical_base.value >> PAGE_SHIFT) % BLOCK_PAGES(POOL_SHIFT_MAX);
-    uint64_t end = first + (size_bytes >> PAGE_SHIFT);
-    uint64_t index = first + align_up(end * sizeof(struct page), PAGE_SIZE) / PAGE_SIZE;
+    uint64_t end = size_bytes >> PAGE_SHIFT, books = align_up(end * sizeof(struct page), PAGE_SIZE);
 
-    ASSERT(is_aligned((uintptr_t)virtual_base | physical_base.value | size_bytes, PAGE_SIZE));
-    ASSERT(index < end && end < UINT32_MAX);
+    ASSERT(is_aligned(physical_base.value, UINT64_C(1) << POOL_SHIFT_MAX) && books < size_bytes);
+    ASSERT(is_aligned((uintptr_t)virtual_base | size_bytes, PAGE_SIZE));
     pool = (struct pool){
         .virtual_base = virtual_base,
         .physical_base = physical_base.value,
         .size_bytes = size_bytes,
-        .pages = virtual_base,
-        .first_page = (uint32_t)first,
-        .end_page = (uint32_t)end,
-        .free_bytes = (end - index) * PAGE_SIZE,
+        .pages = memset(virtual_base, 0, books),
+        .free_bytes = size_bytes - books,
     };
-    memset(pool.pages, 0, end * sizeof(struct page));
-
-    for (; index < end; index++)
+    for (uint64_t index = books >> PAGE_SHIFT; index < end; index++)
         block_give(&pool.pages[index], PAGE_SHIFT);
 }
 
@@ -168,12 +159,7 @@ void *pool_take(struct account *account, uint64_t size_bytes)
     if (account_charge(account, PURSE_KERNEL, size_bytes) != CL_OK)
         return NULL;
     lock_acquire(&pool.lock);
-    if (shift < PAGE_SHIFT) {
-        block = object_take(shift);
-    } else {
-        struct page *page = block_take(shift);
-        block = page != NULL ? address_of(page) : NULL;
-    }
+    block = shift < PAGE_SHIFT ? object_take(shift) : address_of(block_take(shift));
     if (block != NULL)
         pool.free_bytes -= size_bytes;
     lock_release(&pool.lock);

@@ -7,16 +7,17 @@
 #ifndef CL_KERNEL_POOL_H
 #define CL_KERNEL_POOL_H
 
-#include "kernel/account.h"
 #include "kernel/types.h"
 
-#define POOL_SHIFT_MAX 22 /* largest block: 4 MiB */
+struct account;
 
-/* Give the pool its range. Once, on the boot CPU. `virtual_base` maps `physical_base`; both page-aligned; `size_bytes`
- * a multiple of the page size. The pool keeps its own bookkeeping inside the range. */
+#define POOL_SHIFT_MAX LARGE_SHIFT /* of the largest block */
+
+/* Give the pool its range. Once, on the boot CPU. `virtual_base` maps `physical_base`, which is aligned as the
+ * largest block is; `size_bytes` a multiple of the page size. The pool keeps its own bookkeeping inside the range. */
 void pool_init(void *virtual_base, struct hpa physical_base, uint64_t size_bytes);
 
-/* A block of at least `size_bytes`: the next power of two from 64 bytes to 4 MiB, zeroed, naturally aligned by physical
+/* A block of at least `size_bytes`: the next power of two from 64 bytes to 2 MiB, zeroed, naturally aligned by physical
  * address, and charged to `account` as such; NULL when the account or the pool is empty, with the reason left as the
  * refusal. At most 16 KiB are zeroed within the bound of rule 4: larger blocks are for boot and capability tables.
  * Takes the pool lock (innermost but for the log). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* syscall_authority.c: accounts, domains, capabilities, destruction. */
-#include "kernel/account_object.h"
+#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/domain.h"
 #include "kernel/string.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* syscall_execution.c: threads and notifications. */
-#include "kernel/account_object.h"
+#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/domain.h"

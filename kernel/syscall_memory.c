@@ -2,7 +2,7 @@
 /* syscall_memory.c: memory objects and their mappings. */
 #include <assert.h>
 
-#include "kernel/account_object.h"
+#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/domain.h"
 #include "kernel/memory.h"

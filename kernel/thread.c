@@ -2,7 +2,7 @@
 /* thread.c: threads between ready, running, waiting and stopped. */
 #include "kernel/thread.h"
 
-#include "kernel/account_object.h"
+#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/domain.h"

@@ -17,14 +17,8 @@
 #define HUGE_SIZE UINT64_C(0x40000000)
 #define MAX_CPUS 64
 
-/* Host-physical, guest-physical and I/O-virtual addresses: mixing them must not compile. */
+/* A host-physical address: taking another kind for it must not compile. */
 struct hpa {
-    uint64_t value;
-};
-struct gpa {
-    uint64_t value;
-};
-struct iova {
     uint64_t value;
 };
 

@@ -5,8 +5,7 @@
 
 #include "abi/syscall.h"
 #include "kernel/lock.h"
-#include "kernel/object.h"
-#include "kernel/space.h"
+#include "kernel/memory.h"
 
 #define VM_VCPUS_MAX 64
 #define VM_DOORBELLS_MAX 64

@@ -5,7 +5,6 @@
 
 #include <setjmp.h>
 
-#include "kernel/account.h"
 #include "kernel/types.h"
 
 /* fake_assert.c: the sentence and the status of the last refusal, the last panic and the last log line. */
@@ -30,12 +29,6 @@ extern jmp_buf *fake_panic_target;
         fake_panic_target = NULL;                                                                                      \
         fake_panicked_;                                                                                                \
     })
-
-/* fake_account.c: an account that is two purses and nothing else. */
-struct account *fake_account_create(uint64_t kernel_bytes, uint64_t memory_bytes);
-void fake_account_destroy(struct account *account);
-uint64_t fake_account_spent(const struct account *account, enum account_purse purse);
-void fake_account_limit(struct account *account, enum account_purse purse, uint64_t bytes);
 
 /* fake_pool.c: the kernel's pool in memory of the test program, `size_bytes` large, at the invented physical address
  * `physical_base`. It starts full of garbage, so that a page that was not zeroed is seen. Replaces the pool before. */

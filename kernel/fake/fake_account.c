@@ -2,14 +2,8 @@
 /* fake_account.c: an account that is two purses and nothing else; a refund of more than was charged is a panic. */
 #include <stdlib.h>
 
-#include "kernel/account.h"
 #include "kernel/assert.h"
-#include "kernel/fake/fake.h"
-
-struct account {
-    uint64_t limit[PURSE_COUNT];
-    uint64_t spent[PURSE_COUNT];
-};
+#include "kernel/fake/fake_account.h"
 
 struct account *fake_account_create(uint64_t kernel_bytes, uint64_t memory_bytes)
 {
@@ -28,7 +22,7 @@ void fake_account_destroy(struct account *account)
 
 uint64_t fake_account_spent(const struct account *account, enum account_purse purse)
 {
-    return account->spent[purse];
+    return account->used[purse];
 }
 
 void fake_account_limit(struct account *account, enum account_purse purse, uint64_t bytes)
@@ -42,10 +36,10 @@ enum cl_status account_charge(struct account *account, enum account_purse purse,
 
     if (account == NULL)
         return CL_OK;
-    spent = account->spent[purse];
+    spent = account->used[purse];
     if (account->limit[purse] < spent || bytes > account->limit[purse] - spent)
         return refuse(CL_NO_MEMORY, "the account has %lu bytes left, not %lu", account->limit[purse] - spent, bytes);
-    account->spent[purse] = spent + bytes;
+    account->used[purse] = spent + bytes;
     return CL_OK;
 }
 
@@ -53,6 +47,6 @@ void account_refund(struct account *account, enum account_purse purse, uint64_t 
 {
     if (account == NULL)
         return;
-    ASSERT(bytes <= account->spent[purse]);
-    account->spent[purse] -= bytes;
+    ASSERT(bytes <= account->used[purse]);
+    account->used[purse] -= bytes;
 }

@@ -5,7 +5,7 @@
 #include "kernel/assert.h"
 #include "kernel/fake/machine.h"
 #include "kernel/pool.h"
-#include "kernel/window.h"
+#include "kernel/hostmap.h"
 #include "kernel/x86.h"
 
 #define TLB_ENTRIES 4096

@@ -16,7 +16,7 @@
 #ifndef CL_KERNEL_FAKE_MACHINE_H
 #define CL_KERNEL_FAKE_MACHINE_H
 
-#include "kernel/account_object.h"
+#include "kernel/account.h"
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
 #include "kernel/fake/fake.h"

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "kernel/fake/fake.h"
+#include "kernel/fake/fake_account.h"
 #include "kernel/pagetable.h"
 #include "kernel/pool.h"
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "kernel/fake/fake.h"
+#include "kernel/fake/fake_account.h"
 #include "kernel/pool.h"
 
 #define POOL_BYTES (UINT64_C(16) << 20)
@@ -93,10 +94,10 @@ static unsigned largest_blocks(void)
     return count;
 }
 
-static void random_workload(uint64_t seed, struct hpa base)
+static void random_workload(uint64_t seed)
 {
     fake_random_seed(seed);
-    fake_pool_create_at(base, POOL_BYTES);
+    fake_pool_create(POOL_BYTES);
     payer = fake_account_create(UINT64_MAX, 0);
     uint64_t free_at_start = pool_free_bytes();
     unsigned largest_at_start = largest_blocks();
@@ -126,14 +127,15 @@ static void random_blocks_are_zeroed_aligned_disjoint_and_join_again_when_freed(
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 4; seed++)
-        random_workload(seed, hpa(FAKE_POOL_BASE));
+        random_workload(seed);
 }
 
-static void a_range_that_begins_anywhere_still_aligns_by_physical_address(void **state)
+static void a_range_that_cannot_align_its_blocks_is_a_panic(void **state)
 {
     (void)state;
-    random_workload(5, hpa(UINT64_C(0x1000)));
-    random_workload(6, hpa(FAKE_POOL_BASE + UINT64_C(0x3ff000)));
+    assert_true(FAKE_PANICS(fake_pool_create_at(hpa(FAKE_POOL_BASE + LARGE_SIZE / 2), POOL_BYTES)));
+    assert_true(FAKE_PANICS(fake_pool_create_at(hpa(FAKE_POOL_BASE), PAGE_SIZE)));
+    fake_pool_destroy();
 }
 
 static void an_account_that_cannot_pay_gets_nothing_and_pays_nothing(void **state)
@@ -235,20 +237,20 @@ static void a_block_at_the_end_has_no_buddy_beyond_it(void **state)
         uint64_t next, at, note;
         uint8_t state;
         uint8_t shift;
-    } forged = { 0, 0, 0, 1, 21 };
+    } forged = { 0, 0, 0, 1, 20 };
     char *page;
 
     (void)state;
-    fake_pool_create(1536 * PAGE_SIZE);
-    void *last = pool_take(NULL, PAGE_SIZE << 9);
+    fake_pool_create(1280 * PAGE_SIZE);
+    void *last = pool_take(NULL, PAGE_SIZE << 8);
     assert_int_equal(pool_physical(last).value, FAKE_POOL_BASE + 1024 * PAGE_SIZE);
     while ((page = pool_take(NULL, PAGE_SIZE)) != NULL) {
         for (size_t at = 0; at + sizeof forged <= PAGE_SIZE; at += sizeof forged)
             memcpy(page + at, &forged, sizeof forged);
     }
     pool_give(NULL, last);
-    assert_null(pool_take(NULL, PAGE_SIZE << 10));
-    assert_ptr_equal(pool_take(NULL, PAGE_SIZE << 9), last);
+    assert_null(pool_take(NULL, PAGE_SIZE << 9));
+    assert_ptr_equal(pool_take(NULL, PAGE_SIZE << 8), last);
     fake_pool_destroy();
 }
 
@@ -264,7 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_blocks_are_zeroed_aligned_disjoint_and_join_again_when_freed),
-        cmocka_unit_test(a_range_that_begins_anywhere_still_aligns_by_physical_address),
+        cmocka_unit_test(a_range_that_cannot_align_its_blocks_is_a_panic),
         cmocka_unit_test(an_account_that_cannot_pay_gets_nothing_and_pays_nothing),
         cmocka_unit_test(an_empty_pool_refuses_with_a_sentence_and_refunds),
         cmocka_unit_test(a_page_is_filled_with_objects_of_one_class_before_the_next_is_opened),

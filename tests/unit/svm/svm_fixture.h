@@ -16,6 +16,7 @@
 
 #include "kernel/cpu.h"
 #include "kernel/fake/fake.h"
+#include "kernel/fake/fake_account.h"
 #include "kernel/pool.h"
 #include "svm/audit.h"
 #include "svm/svm.h"

@@ -8,8 +8,7 @@
 #ifndef CL_KERNEL_FAKE_DOMAIN_H
 #define CL_KERNEL_FAKE_DOMAIN_H
 
-#include "kernel/object.h"
-#include "kernel/space.h"
+#include "kernel/memory.h"
 
 #pragma push_macro("UINT64_C")
 #undef UINT64_C
