@@ -85,7 +85,6 @@ enum object_type {
     OBJECT_PORTS,
     OBJECT_SYSTEM,
     OBJECT_IRQS,
-    OBJECT_DOORBELL /* never in a table */,
     OBJECT_TYPE_COUNT
 };
 

@@ -28,6 +28,8 @@ void notification_signal(struct notification *notification, uint64_t bits)
 {
     lock_acquire(&notification->lock);
     notification->pending |= bits;
+    if (notification->waiter != NULL && notification->object.dead)
+        end_wait(notification, CL_STOPPED);
     if (notification->waiter != NULL && notification->pending != 0)
         end_wait(notification, CL_OK);
     if (notification->watcher != NULL)
@@ -107,13 +109,6 @@ enum cl_status notification_watch(struct notification *notification, struct thre
 
 enum cl_status notification_destroy(struct object *object)
 {
-    struct notification *notification = (struct notification *)object;
-
-    lock_acquire(&notification->lock);
-    if (notification->waiter != NULL)
-        end_wait(notification, CL_STOPPED);
-    if (notification->watcher != NULL)
-        thread_poke(notification->watcher);
-    lock_release(&notification->lock);
+    notification_signal((struct notification *)object, 0);
     return CL_OK;
 }

@@ -22,7 +22,7 @@ struct notification {
     struct thread *watcher; /* [l] at most one, inside vcpu_run() */
 };                          /* [l] = lock */
 
-/* Set `bits` and wake the waiter, if there is one.
+/* Set `bits` and wake the waiter, if there is one; if the notification is being destroyed, with CL_STOPPED.
  *
  * Callable from any CPU with interrupts off. O(1), takes the lock. Cannot fail: a bit that is already set stays set.
  * Waking a thread of another CPU sends it one IPI at most. */

@@ -22,5 +22,4 @@ const struct object_kind object_kinds[OBJECT_TYPE_COUNT] = {
     [OBJECT_PORTS] = { "ports", sizeof(struct object), NULL, NULL },
     [OBJECT_SYSTEM] = { "the system", sizeof(struct object), NULL, NULL },
     [OBJECT_IRQS] = { "the interrupt sources", sizeof(struct object), NULL, NULL },
-    [OBJECT_DOORBELL] = { "a doorbell", sizeof(struct vm_doorbell), doorbell_destroy, NULL },
 };

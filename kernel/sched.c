@@ -16,7 +16,6 @@ static uint64_t existing_cpus;
 static uint64_t slice_tsc;
 static struct sched_cpu *table[MAX_CPUS];
 static uint64_t online_mask; /* [a] */
-static uint64_t idle_mask;   /* [a]  a hint: a waker that wants such a CPU takes its bit */
 
 static uint64_t at_least(uint64_t value, uint64_t floor)
 {
@@ -30,7 +29,7 @@ static uint64_t less(uint64_t value, uint64_t amount)
 
 static bool is_realtime(const struct sched_group *group)
 {
-    return group->account->class == CLASS_REALTIME;
+    return group->account->authority.class == CLASS_REALTIME;
 }
 
 static struct sched_group *group_of(const struct sched_thread *thread)
@@ -45,7 +44,6 @@ void sched_init(unsigned count, uint64_t slice)
     existing_cpus = UINT64_MAX >> (64 - count);
     slice_tsc = slice;
     online_mask = 0;
-    idle_mask = 0;
 }
 
 void sched_cpu_init(unsigned index, struct sched_cpu *cpu, uint64_t now)
@@ -55,7 +53,6 @@ void sched_cpu_init(unsigned index, struct sched_cpu *cpu, uint64_t now)
     cpu->event_tsc = SCHED_NEVER;
     cpu->virtual_time = VIRTUAL_BEGIN;
     table[index] = cpu;
-    __atomic_fetch_or(&idle_mask, UINT64_C(1) << index, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&online_mask, UINT64_C(1) << index, __ATOMIC_SEQ_CST);
 }
 
@@ -63,13 +60,14 @@ void sched_cpu_init(unsigned index, struct sched_cpu *cpu, uint64_t now)
 
 static uint64_t affinity_of_child(const struct sched_account *parent, uint64_t affinity)
 {
-    return affinity == AFFINITY_ALL && parent != NULL ? parent->affinity : affinity & existing_cpus;
+    return affinity == AFFINITY_ALL && parent != NULL ? parent->authority.affinity : affinity & existing_cpus;
 }
 
 /* Rounded up: what is given away is never less than what is used. */
-static uint32_t utilisation(uint64_t budget, uint64_t period)
+static uint32_t utilisation(const struct sched_authority *a)
 {
-    return budget == 0 ? 0 : (uint32_t)(((budget << UTILISATION_SHIFT) + period - 1) / period);
+    return a->budget_tsc == 0 ? 0
+                              : (uint32_t)(((a->budget_tsc << UTILISATION_SHIFT) + a->period_tsc - 1) / a->period_tsc);
 }
 
 static unsigned ppm(uint32_t share)
@@ -95,8 +93,9 @@ enum cl_status sched_admit(const struct sched_account *parent, const struct sche
         return refuse(CL_BAD_ARGUMENT, "weight %u is not in 1 to %u", child->weight, SCHED_WEIGHT_MAX);
     if (affinity == 0)
         return refuse(CL_BAD_ARGUMENT, "affinity %lx names no CPU of this machine", child->affinity);
-    if (parent != NULL && (affinity & ~parent->affinity))
-        return refuse(CL_NO_AUTHORITY, "affinity %lx goes beyond the parent's %lx", affinity, parent->affinity);
+    if (parent != NULL && (affinity & ~parent->authority.affinity))
+        return refuse(CL_NO_AUTHORITY, "affinity %lx goes beyond the parent's %lx", affinity,
+                      parent->authority.affinity);
     if (child->budget_tsc == 0)
         return child->class == CLASS_FAIR ? CL_OK : refuse(CL_BAD_ARGUMENT, "a real-time account needs a budget");
 
@@ -104,9 +103,10 @@ enum cl_status sched_admit(const struct sched_account *parent, const struct sche
         child->period_tsc > SCHED_PERIOD_MAX_TSC)
         return refuse(CL_BAD_ARGUMENT, "a budget of %lu TSC ticks in each %lu: wanted %u <= budget <= period <= %lu",
                       child->budget_tsc, child->period_tsc, SCHED_BUDGET_MIN_TSC, SCHED_PERIOD_MAX_TSC);
-    if (child->priority_max >= PRIORITY_COUNT || (parent != NULL && child->priority_max > parent->priority_max))
+    if (child->priority_max >= PRIORITY_COUNT ||
+        (parent != NULL && child->priority_max > parent->authority.priority_max))
         return refuse(CL_NO_AUTHORITY, "priority %u is above what the parent may give", child->priority_max);
-    share = utilisation(child->budget_tsc, child->period_tsc);
+    share = utilisation(child);
     for (unsigned cpu = 0; parent != NULL && cpu < cpu_count; cpu++)
         if ((affinity >> cpu & 1) && share > parent->utilisation - parent->group[cpu].given)
             return refuse(CL_NO_AUTHORITY, "CPU %u: %u ppm of real-time budget wanted, the parent has %u left", cpu,
@@ -119,18 +119,16 @@ void sched_account_init(struct sched_account *account, struct sched_account *par
 {
     *account = (struct sched_account){
         .group = groups,
-        .affinity = affinity_of_child(parent, authority->affinity),
-        .budget_tsc = authority->budget_tsc,
-        .period_tsc = authority->period_tsc,
+        .authority = *authority,
         .slice = authority->class == CLASS_FAIR ? (slice_tsc << VIRTUAL_SHIFT) / authority->weight : 0,
-        .class = authority->class,
-        .weight = authority->weight,
-        .priority_max = authority->budget_tsc == 0 ? 0 : authority->priority_max,
-        .utilisation = utilisation(authority->budget_tsc, authority->period_tsc),
+        .utilisation = utilisation(authority),
     };
+    account->authority.affinity = affinity_of_child(parent, authority->affinity);
+    if (authority->budget_tsc == 0)
+        account->authority.priority_max = 0;
     for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
         groups[cpu].account = account;
-        if (parent != NULL && (account->affinity >> cpu & 1))
+        if (parent != NULL && (account->authority.affinity >> cpu & 1))
             WRITE_ONCE(parent->group[cpu].given, parent->group[cpu].given + account->utilisation);
     }
 }
@@ -139,7 +137,7 @@ void sched_account_retire(struct sched_account *account, struct sched_account *p
 {
     for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
         ASSERT(account->group[cpu].given == 0 && account->group[cpu].threads.root == NULL);
-        if (account->affinity >> cpu & 1)
+        if (account->authority.affinity >> cpu & 1)
             WRITE_ONCE(parent->group[cpu].given, parent->group[cpu].given - account->utilisation);
     }
 }
@@ -179,20 +177,26 @@ static void begin_turns(struct sched_group *group, uint64_t now)
     const struct sched_account *account = group->account;
     uint64_t turns, length = account->slice, budget = slice_tsc;
 
-    if (is_realtime(group)) {
-        length = account->period_tsc;
-        budget = less(account->budget_tsc, READ_ONCE(group->given) * length >> UTILISATION_SHIFT);
-        turns = now < group->turn_end ? 0 : (now - group->turn_end) / length + 1;
-    } else {
-        turns = group->left > 0 ? 0 : (uint64_t)-group->left / budget + 1;
-    }
-    if (turns == 0)
+    if (!is_realtime(group) ? group->left > 0 : now < group->turn_end)
         return;
+    if (is_realtime(group)) {
+        length = account->authority.period_tsc;
+        budget = less(account->authority.budget_tsc, READ_ONCE(group->given) * length >> UTILISATION_SHIFT);
+        turns = (now - group->turn_end) / length + 1;
+    } else {
+        turns = (uint64_t)-group->left / budget + 1;
+    }
     group->turn_end += turns * length;
     if (turns < MISSED_TURNS_MAX && group->left + (int64_t)(turns * budget) < (int64_t)budget)
         group->left += (int64_t)(turns * budget);
     else
         group->left = (int64_t)budget;
+}
+
+/* How far a fair group has come. */
+static uint64_t virtual_time(const struct sched_group *group)
+{
+    return group->turn_end - ((uint64_t)group->left << VIRTUAL_SHIFT) / group->account->authority.weight;
 }
 
 /* Account the time since the last call to whoever had it. */
@@ -210,16 +214,12 @@ static void charge(struct sched_cpu *cpu, uint64_t now)
     thread->run_tsc += ticks;
     group->run_tsc += ticks;
     group->left -= (int64_t)ticks;
-    if (is_realtime(group)) {
-        begin_turns(group, now);
+    begin_turns(group, now);
+    if (is_realtime(group))
         return;
-    }
     thread->position += ticks;
     group->thread_time = at_least(group->thread_time, thread->position);
-    if (group->left <= 0) {
-        begin_turns(group, now);
-        cpu->virtual_time = at_least(cpu->virtual_time, group->turn_end - group->account->slice);
-    }
+    cpu->virtual_time = at_least(cpu->virtual_time, virtual_time(group));
 }
 
 static uint64_t realtime_place(struct sched_cpu *cpu, const struct sched_thread *thread)
@@ -231,9 +231,9 @@ static uint64_t realtime_place(struct sched_cpu *cpu, const struct sched_thread 
 
 enum cl_status sched_set_affinity(struct sched_thread *thread, uint64_t affinity)
 {
-    if (!(affinity & thread->account->affinity))
+    if (!(affinity & thread->account->authority.affinity))
         return refuse(CL_BAD_ARGUMENT, "affinity %lx meets no CPU of the account (%lx)", affinity,
-                      thread->account->affinity);
+                      thread->account->authority.affinity);
     WRITE_ONCE(thread->affinity, affinity);
     return CL_OK;
 }
@@ -241,33 +241,27 @@ enum cl_status sched_set_affinity(struct sched_thread *thread, uint64_t affinity
 enum cl_status sched_thread_init(struct sched_thread *thread, struct sched_account *account, uint32_t priority,
                                  uint32_t cpu, uint64_t affinity)
 {
-    uint64_t allowed = affinity & account->affinity;
+    uint64_t allowed = affinity & account->authority.affinity;
 
     *thread = (struct sched_thread){ .account = account, .priority = (uint8_t)priority };
-    if (priority > account->priority_max)
-        return refuse(CL_NO_AUTHORITY, "priority %u is above the account's %u", priority, account->priority_max);
+    if (priority > account->authority.priority_max)
+        return refuse(CL_NO_AUTHORITY, "priority %u is above the account's %u", priority,
+                      account->authority.priority_max);
     TRY(sched_set_affinity(thread, affinity));
     thread->cpu = cpu < cpu_count && (allowed >> cpu & 1) ? cpu : (uint32_t)__builtin_ctzll(allowed);
     return CL_OK;
 }
 
-/* The thread's last CPU while its registers are there, or when it is idle; else an idle one; else the least loaded. */
+/* The thread's last CPU while its registers are there; else the one with the least to do, the last one among equals. */
 static uint32_t choose_cpu(const struct sched_thread *thread)
 {
-    uint64_t online = __atomic_load_n(&online_mask, __ATOMIC_RELAXED);
-    uint64_t allowed = READ_ONCE(thread->affinity) & thread->account->affinity & online;
-    uint64_t idle = __atomic_load_n(&idle_mask, __ATOMIC_RELAXED) & allowed;
+    uint64_t allowed = READ_ONCE(thread->affinity) & thread->account->authority.affinity &
+                       __atomic_load_n(&online_mask, __ATOMIC_RELAXED);
     struct sched_cpu *last = table[thread->cpu];
     uint32_t best = thread->cpu;
 
-    if (__atomic_load_n(&last->loaded, __ATOMIC_ACQUIRE) == thread || READ_ONCE(last->picked) == thread ||
-        allowed == 0 || (idle >> best & 1))
+    if (__atomic_load_n(&last->loaded, __ATOMIC_ACQUIRE) == thread || READ_ONCE(last->picked) == thread || allowed == 0)
         return best;
-    if (idle != 0) {
-        best = (uint32_t)__builtin_ctzll(idle);
-        __atomic_fetch_and(&idle_mask, ~(UINT64_C(1) << best), __ATOMIC_RELAXED);
-        return best;
-    }
     if (!(allowed >> best & 1))
         best = (uint32_t)__builtin_ctzll(allowed);
     for (; allowed != 0; allowed &= allowed - 1) {
@@ -287,7 +281,8 @@ static void place(struct sched_cpu *cpu, struct sched_group *group, struct sched
             begin_turns(group, cpu->charged_tsc);
     } else {
         thread->position = at_least(thread->position, less(group->thread_time, slice_tsc));
-        if (group->turn_end < cpu->virtual_time && group->queue == NULL && group != cpu->running) {
+        if (group->queue == NULL && group != cpu->running &&
+            virtual_time(group) < cpu->virtual_time - group->account->slice) {
             group->turn_end = cpu->virtual_time;
             group->left = (int64_t)slice_tsc;
         }
@@ -432,19 +427,15 @@ static void choose(struct sched_cpu *cpu)
 struct sched_thread *sched_pick(unsigned index, uint64_t now)
 {
     struct sched_cpu *cpu = table[index];
-    struct sched_thread *picked;
 
     lock_acquire(&cpu->lock);
     charge(cpu, now);
     release_throttled(cpu);
     choose(cpu);
-    picked = cpu->current;
-    WRITE_ONCE(cpu->picked, picked);
+    WRITE_ONCE(cpu->picked, cpu->current);
     cpu->event_tsc = next_event(cpu);
-    if ((READ_ONCE(idle_mask) >> index & 1) != (picked == NULL))
-        __atomic_fetch_xor(&idle_mask, UINT64_C(1) << index, __ATOMIC_RELAXED);
     lock_release(&cpu->lock);
-    return picked;
+    return cpu->picked;
 }
 
 void sched_yield(unsigned index, uint64_t now)

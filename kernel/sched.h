@@ -68,15 +68,10 @@ struct sched_group {
 
 /* Embedded in struct account. */
 struct sched_account {
-    struct sched_group *group; /* [i]  one for each CPU, sched_group_bytes() in all; the caller's memory */
-    uint64_t affinity;         /* [i]  existing CPUs only */
-    uint64_t budget_tsc;       /* [i] */
-    uint64_t period_tsc;       /* [i] */
-    uint64_t slice;            /* [i]  fair: a slice in virtual time: the longer the smaller the weight */
-    uint32_t class;            /* [i] */
-    uint32_t weight;           /* [i] */
-    uint32_t priority_max;     /* [i] */
-    uint32_t utilisation;      /* [i]  budget / period in 1/2^20 */
+    struct sched_group *group;        /* [i]  one for each CPU, sched_group_bytes() in all; the caller's memory */
+    struct sched_authority authority; /* [i]  its affinity: existing CPUs only */
+    uint64_t slice;                   /* [i]  fair: a slice in virtual time: the longer the smaller the weight */
+    uint32_t utilisation;             /* [i]  budget / period in 1/2^20 */
 };
 
 enum sched_state { SCHED_BLOCKED = 0, SCHED_QUEUED, SCHED_RUNNING };
@@ -104,7 +99,7 @@ struct sched_cpu {
     struct sched_thread *loaded;  /* [c]  whose registers are in this CPU; `picked` from sched_switched on */
     uint64_t charged_tsc;         /* [q]  time is accounted up to here */
     uint64_t event_tsc;           /* [q]  when sched_pick has to be called again; SCHED_NEVER: when somebody wakes */
-    uint64_t virtual_time;        /* [q]  at which the slice of the fair group that came furthest has begun */
+    uint64_t virtual_time;        /* [q]  how far the fair group that came furthest has come */
     uint64_t sequence;            /* [q]  FIFO order */
     uint64_t idle_tsc;            /* [q] */
 }; /* [q] = lock of the CPU (for a blocked thread: of its last CPU); [c] = written by the CPU itself, read by anyone;
@@ -146,8 +141,7 @@ enum cl_status sched_thread_init(struct sched_thread *thread, struct sched_accou
  * meets no CPU of the account. */
 enum cl_status sched_set_affinity(struct sched_thread *thread, uint64_t affinity) CL_MUST_CHECK;
 
-/* A blocked thread becomes runnable, on its last CPU when that is idle, else on an idle one, else on the one with the
- * least to do. Returns the CPU that has to call sched_pick soon (an IPI, or a flag if it is the own one), or
+/* A blocked thread becomes runnable, on the CPU with the least to do; on its last one if that has no more. Returns the CPU that has to call sched_pick soon (an IPI, or a flag if it is the own one), or
  * SCHED_NO_CPU. A thread that is not blocked: nothing happens. Any CPU. */
 int sched_wake(struct sched_thread *thread, uint64_t now);
 

@@ -26,15 +26,9 @@ static enum thread_state state_of(const struct thread *thread)
 {
     if (thread->faulted)
         return THREAD_STATE_FAULTED;
-    switch (thread->wait) {
-    case WAIT_STOPPED:
-        return THREAD_STATE_STOPPED;
-    case WAIT_NOTIFICATION:
-    case WAIT_HALT:
-        return THREAD_STATE_WAITING;
-    default:
-        return cpus[thread->sched.cpu].current == thread ? THREAD_STATE_RUNNING : THREAD_STATE_READY;
-    }
+    if (thread->wait != WAIT_NONE)
+        return thread->wait == WAIT_STOPPED ? THREAD_STATE_STOPPED : THREAD_STATE_WAITING;
+    return cpus[thread->sched.cpu].current == thread ? THREAD_STATE_RUNNING : THREAD_STATE_READY;
 }
 
 static void report(const struct thread *thread, struct thread_report *out)
@@ -127,11 +121,8 @@ enum cl_status sys_wait(struct call *call)
 /* yield() */
 enum cl_status sys_yield(struct call *call)
 {
-    struct cpu *cpu = this_cpu();
-
     (void)call;
-    sched_yield(cpu->index, x86_rdtsc());
-    cpu_attention(cpu, ATTENTION_RESCHEDULE);
+    schedule_yield();
     return CL_OK;
 }
 

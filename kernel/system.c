@@ -64,7 +64,8 @@ static void load_ports(struct cpu *cpu, struct domain *domain)
     cpu->tss.iomap_base = offsetof(struct tss, iomap);
 }
 
-void shootdown_perform(struct cpu *cpu)
+/* This CPU's part; called with nothing looked up. */
+static void shootdown_perform(struct cpu *cpu)
 {
     uint64_t generation = __atomic_load_n(&shootdown_generation, __ATOMIC_SEQ_CST);
 
@@ -156,7 +157,7 @@ static void switch_to(struct cpu *cpu, struct thread *thread)
 
 /* Whether a thread may run is looked at after it has become `current`: whoever stops it looks there after he has said so, so
  * that one of the two sees the other. */
-void schedule(struct cpu *cpu)
+static void schedule(struct cpu *cpu)
 {
     for (;;) {
         struct sched_thread *picked = sched_pick(cpu->index, x86_rdtsc());
@@ -171,6 +172,14 @@ void schedule(struct cpu *cpu)
         sched_block(&next->sched, x86_rdtsc());
         lock_release(&next->lock);
     }
+}
+
+void schedule_yield(void)
+{
+    struct cpu *cpu = this_cpu();
+
+    sched_yield(cpu->index, x86_rdtsc());
+    cpu_attention(cpu, ATTENTION_RESCHEDULE);
 }
 
 /* Set the local APIC timer to whatever comes first. It is never put off: when it fires too early it is set anew, which is

@@ -19,17 +19,14 @@ extern struct spinlock structure_lock;
 uint64_t shootdown_post(void);
 bool shootdown_passed(uint64_t generation);
 
-/* This CPU's part; called with nothing looked up. */
-void shootdown_perform(struct cpu *cpu);
-
 /* Set a reason in `cpu`'s attention word and interrupt it if it is another one. */
 void cpu_attention(struct cpu *cpu, uint32_t reasons);
 
 /* Leave the kernel: attend to what is due, then run the current thread's guest, ring 3, or idle. */
 void kernel_exit(void) __attribute__((noreturn));
 
-/* Give the CPU to whom the scheduler wants. */
-void schedule(struct cpu *cpu);
+/* The current thread lets others run. */
+void schedule_yield(void);
 
 /* A new object with one reference, zeroed, on the account's list. NULL: no memory, with the reason left as the refusal.
  * Structure lock but at boot.

@@ -111,7 +111,7 @@ enum cl_status thread_create(struct domain *domain, struct account *account, con
     thread = *created = object_create(account, OBJECT_THREAD);
     if (thread == NULL)
         return CL_NO_MEMORY;
-    thread->deadline.cpu = UINT32_MAX;
+    thread->deadline.cpu = TIMER_NOWHERE;
     thread->wait = WAIT_STOPPED;
     thread->domain = domain;
     object_reference(&domain->object);

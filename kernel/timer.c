@@ -5,7 +5,6 @@
 #include "kernel/cpu.h"
 #include "kernel/thread.h"
 
-#define NOWHERE UINT32_MAX
 #define PIECE 16 /* deadlines served before the CPU looks at other things */
 
 /* The CPU of an armed timer changes only here and in timer_run, which hold that CPU's lock: read, lock, look again. */
@@ -13,12 +12,12 @@ void timer_disarm(struct timer *timer)
 {
     uint32_t where;
 
-    while ((where = READ_ONCE(timer->cpu)) != NOWHERE) {
+    while ((where = READ_ONCE(timer->cpu)) != TIMER_NOWHERE) {
         struct timers *timers = &cpus[where].timers;
         lock_acquire(&timers->lock);
         if (timer->cpu == where) {
             heap_remove(&timers->heap, &timer->node);
-            WRITE_ONCE(timer->cpu, NOWHERE);
+            WRITE_ONCE(timer->cpu, TIMER_NOWHERE);
         }
         lock_release(&timers->lock);
     }
@@ -53,7 +52,7 @@ uint64_t timer_run(uint64_t now_tsc)
         bool due = next <= now_tsc && i < PIECE;
         if (due) {
             heap_remove(&timers->heap, first);
-            WRITE_ONCE(container_of(first, struct timer, node)->cpu, NOWHERE);
+            WRITE_ONCE(container_of(first, struct timer, node)->cpu, TIMER_NOWHERE);
         }
         lock_release(&timers->lock);
         if (!due)

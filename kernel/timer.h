@@ -8,6 +8,7 @@
 #include "kernel/types.h"
 
 #define TIMER_NEVER UINT64_MAX
+#define TIMER_NOWHERE UINT32_MAX
 
 struct timers {
     struct spinlock lock;
@@ -17,7 +18,7 @@ struct timers {
 /* A deadline of a thread: of its wait or of its vCPU's APIC timer. Which, the thread knows. */
 struct timer {
     struct heap_node node; /* [l] of the CPU below */
-    uint32_t cpu;          /* where it is armed; ~0: nowhere */
+    uint32_t cpu;          /* where it is armed; or TIMER_NOWHERE */
 };
 
 /* Arm on this CPU for `deadline_tsc`; an armed timer moves. TIMER_NEVER: disarm. */

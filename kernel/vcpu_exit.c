@@ -25,16 +25,27 @@
 /* A function of its own, whatever the compiler thinks. */
 #define HANDLER __attribute__((noinline))
 
-static void advance(struct vcpu *vcpu, const struct virt_exit *exit, unsigned plain_length)
+static uint64_t next_rip(const struct vcpu *vcpu, const struct virt_exit *exit, unsigned plain_length)
 {
-    uint64_t length = exit->length != 0 ? exit->length : plain_length;
-
-    virt->vcpu_advance(vcpu, vcpu->page->rip + length);
+    return vcpu->page->rip + (exit->length != 0 ? exit->length : plain_length);
 }
 
-static void raise_gp(struct vcpu *vcpu)
+/* The instruction is done: the guest goes on behind it. */
+static enum vcpu_exit_reason advance(struct vcpu *vcpu, const struct virt_exit *exit, unsigned plain_length)
+{
+    virt->vcpu_advance(vcpu, next_rip(vcpu, exit, plain_length));
+    return VCPU_EXIT_NONE;
+}
+
+static enum vcpu_exit_reason raise_gp(struct vcpu *vcpu)
 {
     virt->vcpu_inject(vcpu, VCPU_EVENT_EXCEPTION, VECTOR_GP, true, 0);
+    return VCPU_EXIT_NONE;
+}
+
+static uint64_t edx_eax(const struct vcpu *vcpu)
+{
+    return (uint32_t)vcpu->page->gpr[GPR_RAX] | vcpu->page->gpr[GPR_RDX] << 32;
 }
 
 /* What no table can hold, because it follows from the vCPU's own state. */
@@ -77,8 +88,7 @@ static HANDLER enum vcpu_exit_reason handle_cpuid(struct vcpu *vcpu, const struc
     if ((entry->flags & VM_CPUID_LIVE) != 0)
         overlay_cpuid(vcpu, gpr, leaf, subleaf);
     vcpu->page->count_cpuid++;
-    advance(vcpu, exit, LENGTH_TWO);
-    return VCPU_EXIT_NONE;
+    return advance(vcpu, exit, LENGTH_TWO);
 }
 
 void vcpu_apic_accessed(struct vcpu *vcpu, const struct vlapic_access *access)
@@ -89,7 +99,8 @@ void vcpu_apic_accessed(struct vcpu *vcpu, const struct vlapic_access *access)
         __atomic_fetch_or(&vcpu->vm->eoi[access->vector / 64], UINT64_C(1) << (access->vector % 64), __ATOMIC_RELEASE);
         notification_signal(vcpu->vm->events, UINT64_C(1) << vcpu->vm->events_bit);
     }
-    vcpu_arm_timer(vcpu, vcpu->runner);
+    if (access->write)
+        vcpu_arm_timer(vcpu, vcpu->runner);
 }
 
 static bool is_apic_msr(uint32_t index)
@@ -98,52 +109,25 @@ static bool is_apic_msr(uint32_t index)
            (index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST);
 }
 
-static void write_tsc(struct vcpu *vcpu, uint64_t value)
+/* What is neither policy nor the VMM's. */
+static bool serve_msr(struct vcpu *vcpu, uint32_t index, struct vlapic_access *access)
 {
-    uint64_t now = x86_rdtsc();
-
-    vlapic_tsc_written(&vcpu->lapic, now + vcpu->tsc_offset, value);
-    vcpu->tsc_offset = value - now;
-    vcpu_arm_timer(vcpu, vcpu->runner);
-}
-
-enum msr_result { MSR_DONE, MSR_FAULT, MSR_VMM };
-
-static enum msr_result policy_msr(const struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value)
-{
-    const struct vm_msr_entry *entry = vm_msr_find(vcpu->vm, index);
-
-    if (entry == NULL || entry->action == VM_MSR_REFUSED || (write && entry->action == VM_MSR_FIXED))
-        return MSR_FAULT;
-    if (entry->action == VM_MSR_TO_VMM)
-        return MSR_VMM;
-    if (!write)
-        *value = entry->value;
-    return MSR_DONE;
-}
-
-static enum msr_result access_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value)
-{
-    uint64_t now = x86_rdtsc() + vcpu->tsc_offset;
-
     if (is_apic_msr(index)) {
-        struct vlapic_access access = { .write = write, .value = *value, .now = now };
-        if (!vlapic_msr(&vcpu->lapic, index, &access))
-            return MSR_FAULT;
-        vcpu_apic_accessed(vcpu, &access);
-        *value = access.value;
-        return MSR_DONE;
+        if (!vlapic_msr(&vcpu->lapic, index, access))
+            return false;
+        vcpu_apic_accessed(vcpu, access);
+        return true;
     }
-    if (index == MSR_TSC) {
-        if (write)
-            write_tsc(vcpu, *value);
-        else
-            *value = now;
-        return MSR_DONE;
+    if (index != MSR_TSC)
+        return virt->vcpu_msr(vcpu, index, access->write, &access->value);
+    if (access->write) {
+        vlapic_tsc_written(&vcpu->lapic, access->now, access->value);
+        vcpu->tsc_offset += access->value - access->now;
+        vcpu_arm_timer(vcpu, vcpu->runner);
+    } else {
+        access->value = access->now;
     }
-    if (virt->vcpu_msr(vcpu, index, write, value))
-        return MSR_DONE;
-    return policy_msr(vcpu, index, write, value);
+    return true;
 }
 
 static HANDLER enum vcpu_exit_reason handle_msr(struct vcpu *vcpu, const struct virt_exit *exit)
@@ -151,26 +135,28 @@ static HANDLER enum vcpu_exit_reason handle_msr(struct vcpu *vcpu, const struct 
     uint64_t *gpr = vcpu->page->gpr;
     uint32_t index = (uint32_t)gpr[GPR_RCX];
     bool write = exit->kind == VIRT_EXIT_WRMSR;
-    uint64_t value = write ? (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32 : 0;
+    struct vlapic_access access = { .write = write,
+                                    .value = write ? edx_eax(vcpu) : 0,
+                                    .now = x86_rdtsc() + vcpu->tsc_offset };
 
     vcpu->page->count_msr++;
-    switch (access_msr(vcpu, index, write, &value)) {
-    case MSR_FAULT:
-        raise_gp(vcpu);
-        return VCPU_EXIT_NONE;
-    case MSR_VMM:
-        vcpu->exit.next_rip = vcpu->page->rip + (exit->length != 0 ? exit->length : LENGTH_TWO);
-        vcpu->exit.msr = (struct vcpu_exit_msr){ index, write, value };
-        return VCPU_EXIT_MSR;
-    case MSR_DONE:
-        break;
+    if (!serve_msr(vcpu, index, &access)) {
+        const struct vm_msr_entry *entry = vm_msr_find(vcpu->vm, index);
+
+        if (entry == NULL || entry->action == VM_MSR_REFUSED || (write && entry->action == VM_MSR_FIXED))
+            return raise_gp(vcpu);
+        if (entry->action == VM_MSR_TO_VMM) {
+            vcpu->exit.next_rip = next_rip(vcpu, exit, LENGTH_TWO);
+            vcpu->exit.msr = (struct vcpu_exit_msr){ index, write, access.value };
+            return VCPU_EXIT_MSR;
+        }
+        access.value = entry->value;
     }
     if (!write) {
-        gpr[GPR_RAX] = (uint32_t)value;
-        gpr[GPR_RDX] = value >> 32;
+        gpr[GPR_RAX] = (uint32_t)access.value;
+        gpr[GPR_RDX] = access.value >> 32;
     }
-    advance(vcpu, exit, LENGTH_TWO);
-    return VCPU_EXIT_NONE;
+    return advance(vcpu, exit, LENGTH_TWO);
 }
 
 /* SDM Vol. 1 13.3: what XCR0 may hold. */
@@ -186,19 +172,15 @@ static bool xcr0_is_legal(const struct vcpu *vcpu, uint64_t value)
 
 static HANDLER enum vcpu_exit_reason handle_xsetbv(struct vcpu *vcpu, const struct virt_exit *exit)
 {
-    const uint64_t *gpr = vcpu->page->gpr;
-    uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
+    uint64_t value = edx_eax(vcpu);
 
     virt->vcpu_get(vcpu, VCPU_GROUP_CODE);
     unsigned cpl = vcpu->page->segment[SEG_SS].attributes >> SEG_ATTR_DPL_SHIFT & 3;
-    if (cpl != 0 || (uint32_t)gpr[GPR_RCX] != 0 || !xcr0_is_legal(vcpu, value)) {
-        raise_gp(vcpu);
-        return VCPU_EXIT_NONE;
-    }
+    if (cpl != 0 || (uint32_t)vcpu->page->gpr[GPR_RCX] != 0 || !xcr0_is_legal(vcpu, value))
+        return raise_gp(vcpu);
     vcpu->xcr0 = value;
     xstate_switch(this_cpu(), vcpu->xstate, value);
-    advance(vcpu, exit, LENGTH_THREE);
-    return VCPU_EXIT_NONE;
+    return advance(vcpu, exit, LENGTH_THREE);
 }
 
 static HANDLER enum vcpu_exit_reason handle_hypercall(struct vcpu *vcpu, const struct virt_exit *exit)
@@ -214,11 +196,10 @@ static HANDLER enum vcpu_exit_reason handle_hypercall(struct vcpu *vcpu, const s
         gpr[GPR_RAX] = CL_HYPERCALL_VERSION;
         break;
     default:
-        vcpu->exit.next_rip = vcpu->page->rip + (exit->length != 0 ? exit->length : LENGTH_THREE);
+        vcpu->exit.next_rip = next_rip(vcpu, exit, LENGTH_THREE);
         return VCPU_EXIT_HYPERCALL;
     }
-    advance(vcpu, exit, LENGTH_THREE);
-    return VCPU_EXIT_NONE;
+    return advance(vcpu, exit, LENGTH_THREE);
 }
 
 static HANDLER enum vcpu_exit_reason handle_io(struct vcpu *vcpu, const struct virt_exit *exit)
@@ -235,14 +216,6 @@ static HANDLER enum vcpu_exit_reason handle_io(struct vcpu *vcpu, const struct v
     return VCPU_EXIT_IO;
 }
 
-static void give_up_slice(void)
-{
-    struct cpu *cpu = this_cpu();
-
-    sched_yield(cpu->index, x86_rdtsc());
-    cpu_attention(cpu, ATTENTION_RESCHEDULE);
-}
-
 /* Exits whose cost nobody counts. */
 static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struct virt_exit *exit)
 {
@@ -253,7 +226,7 @@ static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struc
         vcpu->activity = VCPU_HALTED;
         return VCPU_EXIT_NONE;
     case VIRT_EXIT_PAUSE:
-        give_up_slice();
+        schedule_yield();
         return VCPU_EXIT_NONE;
     case VIRT_EXIT_MEMORY:
         vcpu->page->count_memory++;

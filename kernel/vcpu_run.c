@@ -91,7 +91,8 @@ static enum cl_status prepare(struct thread *thread, struct vcpu *vcpu, struct n
 
     if (vcpu->broken)
         return refuse(CL_STOPPED, "the CPU refused this vCPU's state: the log has the broken rules");
-    TRY(notification_watch(notification, thread));
+    if (thread->watched != notification)
+        TRY(notification_watch(notification, thread));
     if (vcpu->exit.pending != 0 && completed == vcpu->exit.sequence)
         TRY(complete(vcpu));
     if (dirty != 0)
@@ -121,7 +122,10 @@ void vcpu_arm_timer(struct vcpu *vcpu, struct thread *thread)
 {
     uint64_t due = vlapic_deadline(&vcpu->lapic);
 
-    timer_arm(&thread->deadline, due == VLAPIC_TIMER_NEVER ? TIMER_NEVER : due - vcpu->tsc_offset);
+    if (due != VLAPIC_TIMER_NEVER)
+        timer_arm(&thread->deadline, due - vcpu->tsc_offset);
+    else if (READ_ONCE(thread->deadline.cpu) != TIMER_NOWHERE)
+        timer_disarm(&thread->deadline);
 }
 
 /* Whether a halted vCPU has a reason to go on (SDM Vol. 2A HLT). */

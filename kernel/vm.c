@@ -6,7 +6,6 @@
 #include "kernel/assert.h"
 #include "kernel/memory.h"
 #include "kernel/notification.h"
-#include "kernel/pool.h"
 #include "kernel/string.h"
 #include "kernel/system.h"
 #include "kernel/vcpu_run.h"
@@ -30,10 +29,6 @@ enum cl_status vm_create(struct account *account, const char *name, struct notif
     vm->events_bit = bit;
     object_reference(&events->object);
     memset(vm->cpuid_first, VM_CPUID_NONE, sizeof(vm->cpuid_first));
-    vm->cpuid = pool_take(account, PAGE_SIZE);
-    vm->msr = pool_take(account, PAGE_SIZE);
-    if (vm->cpuid == NULL || vm->msr == NULL)
-        return CL_NO_MEMORY;
     TRY(pt_create(&vm->space.pt, virt->nested_format, account));
     return virt->vm_create(vm, account);
 }
@@ -48,9 +43,9 @@ enum cl_status vm_destroy(struct object *object)
             return CL_IN_PROGRESS;
         }
     }
-    for (unsigned i = 0; i < vm->doorbell_used; i++) {
-        if (vm->doorbell[i] != NULL)
-            TRY(object_destroy(&vm->doorbell[i]->object));
+    for (const struct vm_doorbell *doorbell = vm->doorbell; doorbell < vm->doorbell + VM_DOORBELLS_MAX; doorbell++) {
+        if (doorbell->target != NULL)
+            TRY(vm_doorbell_remove(vm, doorbell->port, doorbell->width_bytes));
     }
     return space_unmap_all(&vm->space);
 }
@@ -63,8 +58,6 @@ bool vm_free(struct object *object)
         return false;
     if (vm->virt != NULL)
         virt->vm_destroy(vm, object->account);
-    pool_give(object->account, vm->cpuid);
-    pool_give(object->account, vm->msr);
     object_drop(&vm->events->object);
     return true;
 }
@@ -90,15 +83,6 @@ static bool is_live_leaf(uint32_t leaf)
     return leaf == 0x1 || leaf == 0xb || leaf == 0xd || leaf == 0x1f || leaf == 0x8000001e;
 }
 
-static void index_leaves(struct vm *vm)
-{
-    memset(vm->cpuid_first, VM_CPUID_NONE, sizeof(vm->cpuid_first));
-    for (uint32_t i = vm->cpuid_count; i-- > 0;) {
-        uint32_t leaf = vm->cpuid[i].leaf;
-        vm->cpuid_first[vm_leaf_class(leaf)][leaf % VM_CPUID_SPREAD] = (uint8_t)i;
-    }
-}
-
 enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, const struct vm_cpuid_entry *entries)
 {
     TRY(check_policy(vm, first, count, vm->cpuid_count, VM_CPUID_MAX));
@@ -108,11 +92,14 @@ enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, co
             return refuse(CL_BAD_ARGUMENT, "CPUID policy entry %lu (leaf %x) is not in ascending order", i,
                           vm->cpuid[i].leaf);
     }
-    for (uint64_t i = first; i < first + count; i++)
-        vm->cpuid[i].flags =
-            (vm->cpuid[i].flags & VM_CPUID_SUBLEAF) | (is_live_leaf(vm->cpuid[i].leaf) ? VM_CPUID_LIVE : 0);
+    for (uint64_t i = first; i < first + count; i++) {
+        struct vm_cpuid_entry *entry = &vm->cpuid[i];
+        uint8_t *first_alike = &vm->cpuid_first[vm_leaf_class(entry->leaf)][entry->leaf % VM_CPUID_SPREAD];
+        if (*first_alike == VM_CPUID_NONE)
+            *first_alike = (uint8_t)i;
+        entry->flags = (entry->flags & VM_CPUID_SUBLEAF) | (is_live_leaf(entry->leaf) ? VM_CPUID_LIVE : 0);
+    }
     vm->cpuid_count = (uint32_t)(first + count);
-    index_leaves(vm);
     return CL_OK;
 }
 
@@ -132,36 +119,25 @@ enum cl_status vm_policy_msr(struct vm *vm, uint64_t first, uint64_t count, cons
 
 const struct vm_msr_entry *vm_msr_find(const struct vm *vm, uint32_t index)
 {
-    uint32_t low = 0, high = vm->msr_count;
-
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (vm->msr[middle].index == index)
-            return &vm->msr[middle];
-        if (vm->msr[middle].index < index)
-            low = middle + 1;
-        else
-            high = middle;
+    for (uint32_t i = 0; i < vm->msr_count; i++) {
+        if (vm->msr[i].index == index)
+            return &vm->msr[i];
     }
     return NULL;
 }
 
 static void accept(struct vcpu *vcpu, const struct vlapic_message *message)
 {
-    switch (vlapic_accept(&vcpu->lapic, message)) {
-    case VLAPIC_NOTHING:
-        return;
-    case VLAPIC_ACCEPTED_INIT:
+    enum vlapic_accepted accepted = vlapic_accept(&vcpu->lapic, message);
+
+    if (accepted == VLAPIC_ACCEPTED_INIT)
         __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_INIT, __ATOMIC_RELEASE);
-        break;
-    case VLAPIC_ACCEPTED_SIPI:
+    if (accepted == VLAPIC_ACCEPTED_SIPI) {
         __atomic_fetch_and(&vcpu->signals, ~UINT32_C(0xff), __ATOMIC_RELAXED); /* a second SIPI wins */
         __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_SIPI | message->vector, __ATOMIC_RELEASE);
-        break;
-    default:
-        break;
     }
-    vcpu_poke(vcpu);
+    if (accepted != VLAPIC_NOTHING)
+        vcpu_poke(vcpu);
 }
 
 void vm_deliver(struct vm *vm, const struct vlapic_message *message)

@@ -17,13 +17,10 @@ struct vcpu;
 struct notification;
 
 struct vm_doorbell {
-    struct object object;
-    struct vm *vm;               /* [o] */
-    unsigned slot;               /* [o] */
-    uint16_t port;               /* [o] */
-    uint8_t width_bytes;         /* [o] */
-    uint64_t bits;               /* [o] */
-    struct notification *target; /* [o] holds a reference */
+    struct notification *target; /* [a] holds a reference; NULL: there is no doorbell here */
+    uint16_t port;               /* [s] written before the target */
+    uint8_t width_bytes;         /* [s] */
+    uint8_t bit;                 /* [s] */
 };
 
 struct vm {
@@ -35,15 +32,15 @@ struct vm {
     uint32_t vcpu_count;             /* [s] */
     struct notification *events;     /* [o] EOIs of level vectors */
     uint32_t events_bit;
-    uint64_t eoi[4];              /* [a] vectors whose EOI the VMM has not seen */
-    struct vm_cpuid_entry *cpuid; /* [s] sorted; changed only before the first vCPU runs */
+    uint64_t eoi[4];                           /* [a] vectors whose EOI the VMM has not seen */
+    struct vm_cpuid_entry cpuid[VM_CPUID_MAX]; /* [s] sorted; changed only before the first vCPU runs */
     uint32_t cpuid_count;
-    uint8_t cpuid_first[4]
-                       [VM_CPUID_SPREAD]; /* [s] by class of leaf and its low bits: where to look, or VM_CPUID_NONE */
-    struct vm_msr_entry *msr;             /* [s] sorted likewise */
+    /* [s] by class of leaf and its low bits: where to look, or VM_CPUID_NONE */
+    uint8_t cpuid_first[4][VM_CPUID_SPREAD];
+    struct vm_msr_entry msr[VM_MSR_MAX]; /* [s] likewise */
     uint32_t msr_count;
-    struct vm_doorbell *doorbell[VM_DOORBELLS_MAX]; /* [s] written, read without a lock; free slots NULL */
-    uint32_t doorbell_used;                         /* [s] slots ever used: how far a look-up goes */
+    struct vm_doorbell doorbell[VM_DOORBELLS_MAX]; /* read without a lock */
+    uint32_t doorbell_used;                        /* [s] slots ever used: how far a look-up goes */
 };
 /* [o] set once; [s] structure lock; [a] atomic */
 
@@ -90,7 +87,6 @@ const struct vm_msr_entry *vm_msr_find(const struct vm *vm, uint32_t index);
 enum cl_status vm_doorbell_add(struct vm *vm, uint16_t port, unsigned width, struct notification *target,
                                unsigned bit) CL_MUST_CHECK;
 enum cl_status vm_doorbell_remove(struct vm *vm, uint16_t port, unsigned width) CL_MUST_CHECK;
-enum cl_status doorbell_destroy(struct object *object) CL_MUST_CHECK;
 /* Ring it; false when there is none. No lock. */
 bool vm_doorbell_ring(struct vm *vm, uint16_t port, unsigned width);
 

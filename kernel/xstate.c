@@ -64,35 +64,29 @@ void xstate_load(const struct xstate *state)
     __asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
 }
 
-#define LEGACY_X87_BYTES 160 /* control words and ST0 to ST7 */
-#define LEGACY_XMM_OFFSET 160
-#define LEGACY_XMM_BYTES 256
 #define MXCSR_VALID 0xffffu
 
-/* Where a component stands in the standard format (SDM Vol. 1 13.4). */
-static enum cl_status component_place(uint64_t component, uint64_t *offset, uint64_t *size)
+/* EAX: bytes of a component, EBX: where it stands in the standard format (SDM Vol. 1 13.4). x87 and SSE have fixed
+ * places: control words and ST0 to ST7, then XMM0 to XMM15. */
+static enum cl_status component_place(uint64_t component, struct x86_cpuid *place)
 {
+    static const struct x86_cpuid legacy[] = { { .eax = 160, .ebx = 0 }, { .eax = 256, .ebx = 160 } };
+
     if (component >= 63 || (xstate_mask >> component & 1) == 0)
         return refuse(CL_NOT_FOUND, "XSAVE component %lu is not switched on this machine", component);
-    if (component < 2) {
-        *offset = component == 0 ? 0 : LEGACY_XMM_OFFSET;
-        *size = component == 0 ? LEGACY_X87_BYTES : LEGACY_XMM_BYTES;
-        return CL_OK;
-    }
-    struct x86_cpuid place = x86_cpuid(0xd, (uint32_t)component);
-    *offset = place.ebx;
-    *size = place.eax;
+    *place = component < 2 ? legacy[component] : x86_cpuid(0xd, (uint32_t)component);
     return CL_OK;
 }
 
 enum cl_status xstate_component_get(const struct xstate *state, uint64_t component, void *out, uint64_t *size)
 {
-    uint64_t offset = 0;
+    struct x86_cpuid place;
 
-    TRY(component_place(component, &offset, size));
+    TRY(component_place(component, &place));
+    *size = place.eax;
     bool is_initial = (*(const uint64_t *)(state->area + XSAVE_HEADER) >> component & 1) == 0;
     if (!is_initial) {
-        memcpy(out, state->area + offset, *size);
+        memcpy(out, state->area + place.ebx, place.eax);
         return CL_OK;
     }
     memset(out, 0, *size);
@@ -105,16 +99,16 @@ enum cl_status xstate_component_get(const struct xstate *state, uint64_t compone
 
 enum cl_status xstate_component_set(struct xstate *state, uint64_t component, const void *in)
 {
-    uint64_t offset = 0, size = 0;
+    struct x86_cpuid place;
     uint32_t mxcsr = 0;
 
-    TRY(component_place(component, &offset, &size));
+    TRY(component_place(component, &place));
     if (component == 0) {
         memcpy(&mxcsr, (const uint8_t *)in + MXCSR_OFFSET, sizeof(mxcsr));
         if ((mxcsr & ~MXCSR_VALID) != 0)
             return refuse(CL_BAD_ARGUMENT, "MXCSR %x has reserved bits", mxcsr);
     }
-    memcpy(state->area + offset, in, size);
+    memcpy(state->area + place.ebx, in, place.eax);
     if (component == 0) {
         *(uint32_t *)(state->area + MXCSR_OFFSET) = mxcsr;
         *(uint32_t *)(state->area + MXCSR_OFFSET + 4) = MXCSR_VALID;

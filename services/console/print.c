@@ -119,9 +119,9 @@ static void print_port(const struct operator_port *port)
 
 static void print_cap(const struct operator_cap *cap)
 {
-    static const char *const types[OBJECT_TYPE_COUNT] = { "none",         "account", "domain",  "thread", "memory",
-                                                          "notification", "vm",      "vcpu",    "irq",    "ports",
-                                                          "system",       "irqs",    "doorbell" };
+    static const char *const types[OBJECT_TYPE_COUNT] = { "none",   "account",      "domain", "thread",
+                                                          "memory", "notification", "vm",     "vcpu",
+                                                          "irq",    "ports",        "system", "irqs" };
     static const char *const rights[] = { "read",      "write", "execute", "signal", "wait",
                                           "configure", "map",   "charge",  "copy",   "destroy" };
     char text[100] = "";

@@ -185,7 +185,7 @@ static void check_invariants(void)
         running += thread->state == SCHED_RUNNING;
         runnable[thread->cpu] += thread->state != SCHED_BLOCKED;
         if (thread->state != SCHED_BLOCKED)
-            assert_true(thread->account->affinity >> thread->cpu & 1);
+            assert_true(thread->account->authority.affinity >> thread->cpu & 1);
     }
     for (unsigned index = 0; index < cpu_count; index++) {
         struct sched_cpu *cpu = &cpus[index];
@@ -203,7 +203,7 @@ static void check_invariants(void)
             if (!heap_contains(&group->node))
                 continue;
             expected++;
-            if (accounts[i].class == CLASS_FAIR)
+            if (accounts[i].authority.class == CLASS_FAIR)
                 assert_true(is_in(&cpu->ready, &group->node) && group->node.key == group->turn_end);
             else if (group->left > 0)
                 assert_true(is_in(&cpu->ready, &group->node) && group->node.key == group->threads.root->key);
@@ -663,7 +663,7 @@ static void affinity_is_honoured(void **state)
         else
             block(thread);
         assert_true(thread->state == SCHED_BLOCKED ||
-                    (thread->affinity & thread->account->affinity) >> thread->cpu & 1);
+                    (thread->affinity & thread->account->authority.affinity) >> thread->cpu & 1);
         run(fake_random(20000));
     }
     assert_int_equal(sched_set_affinity(&threads[1], 1), CL_BAD_ARGUMENT);
@@ -690,7 +690,7 @@ static void random_work_keeps_every_thread_in_exactly_one_place(void **state)
         for (unsigned i = 0; i < THREADS; i++) {
             struct sched_account *account = &accounts[fake_random(ACCOUNTS)];
 
-            thread_of(account, account->class == CLASS_REALTIME ? (uint32_t)fake_random(32) : 0);
+            thread_of(account, account->authority.class == CLASS_REALTIME ? (uint32_t)fake_random(32) : 0);
         }
         for (unsigned round = 0; round < 3000; round++) {
             struct sched_thread *thread = &threads[fake_random(THREADS)];
