@@ -5,7 +5,7 @@
 #include "kernel/assert.h"
 
 #define SEQUENCE_BITS 56                  /* a real-time place: (31 - priority) above, a sequence number below */
-#define UTILISATION_SHIFT 20              /* of a CPU: 1 << 20 is all of it */
+#define PPM UINT64_C(1000000)             /* of a CPU: all of it */
 #define RELEASES_PER_PICK 8               /* throttled groups that one pick looks at; the rest follows at once */
 #define MISSED_TURNS_MAX 0x10000          /* beyond these any overrun is paid */
 #define VIRTUAL_BEGIN (UINT64_C(1) << 63) /* virtual time comes after every real-time place: one queue holds both */
@@ -66,13 +66,7 @@ static uint64_t affinity_of_child(const struct sched_account *parent, uint64_t a
 /* Rounded up: what is given away is never less than what is used. */
 static uint32_t utilisation(const struct sched_authority *a)
 {
-    return a->budget_tsc == 0 ? 0
-                              : (uint32_t)(((a->budget_tsc << UTILISATION_SHIFT) + a->period_tsc - 1) / a->period_tsc);
-}
-
-static unsigned ppm(uint32_t share)
-{
-    return (unsigned)(share * UINT64_C(1000000) >> UTILISATION_SHIFT);
+    return a->budget_tsc == 0 ? 0 : (uint32_t)((a->budget_tsc * PPM + a->period_tsc - 1) / a->period_tsc);
 }
 
 size_t sched_group_bytes(void)
@@ -110,7 +104,7 @@ enum cl_status sched_admit(const struct sched_account *parent, const struct sche
     for (unsigned cpu = 0; parent != NULL && cpu < cpu_count; cpu++)
         if ((affinity >> cpu & 1) && share > parent->utilisation - parent->group[cpu].given)
             return refuse(CL_NO_AUTHORITY, "CPU %u: %u ppm of real-time budget wanted, the parent has %u left", cpu,
-                          ppm(share), ppm(parent->utilisation - parent->group[cpu].given));
+                          share, parent->utilisation - parent->group[cpu].given);
     return CL_OK;
 }
 
@@ -177,11 +171,11 @@ static void begin_turns(struct sched_group *group, uint64_t now)
     const struct sched_account *account = group->account;
     uint64_t turns, length = account->slice, budget = slice_tsc;
 
-    if (!is_realtime(group) ? group->left > 0 : now < group->turn_end)
-        return;
     if (is_realtime(group)) {
+        if (now < group->turn_end)
+            return;
         length = account->authority.period_tsc;
-        budget = less(account->authority.budget_tsc, READ_ONCE(group->given) * length >> UTILISATION_SHIFT);
+        budget = less(account->authority.budget_tsc, READ_ONCE(group->given) * length / PPM);
         turns = (now - group->turn_end) / length + 1;
     } else {
         turns = (uint64_t)-group->left / budget + 1;
@@ -214,12 +208,21 @@ static void charge(struct sched_cpu *cpu, uint64_t now)
     thread->run_tsc += ticks;
     group->run_tsc += ticks;
     group->left -= (int64_t)ticks;
-    begin_turns(group, now);
-    if (is_realtime(group))
+    if (is_realtime(group)) {
+        begin_turns(group, now);
         return;
+    }
     thread->position += ticks;
     group->thread_time = at_least(group->thread_time, thread->position);
-    cpu->virtual_time = at_least(cpu->virtual_time, virtual_time(group));
+    if (group->left <= 0)
+        begin_turns(group, now);
+}
+
+/* Take note of how far the running group has come: groups that sleep must not fall behind it by more than a slice. */
+static void note_progress(struct sched_cpu *cpu)
+{
+    if (cpu->running != NULL && !is_realtime(cpu->running))
+        cpu->virtual_time = at_least(cpu->virtual_time, virtual_time(cpu->running));
 }
 
 static uint64_t realtime_place(struct sched_cpu *cpu, const struct sched_thread *thread)
@@ -281,10 +284,12 @@ static void place(struct sched_cpu *cpu, struct sched_group *group, struct sched
             begin_turns(group, cpu->charged_tsc);
     } else {
         thread->position = at_least(thread->position, less(group->thread_time, slice_tsc));
-        if (group->queue == NULL && group != cpu->running &&
-            virtual_time(group) < cpu->virtual_time - group->account->slice) {
-            group->turn_end = cpu->virtual_time;
-            group->left = (int64_t)slice_tsc;
+        if (group->queue == NULL && group != cpu->running) {
+            note_progress(cpu);
+            if (virtual_time(group) < cpu->virtual_time - group->account->slice) {
+                group->turn_end = cpu->virtual_time;
+                group->left = (int64_t)slice_tsc;
+            }
         }
     }
     heap_insert(&group->threads, &thread->node, thread->position);
@@ -358,6 +363,7 @@ int sched_block(struct sched_thread *thread, uint64_t now)
     charge(cpu, now);
     if (thread->state == SCHED_RUNNING) {
         pick = (int)index;
+        note_progress(cpu);
         cpu->current = NULL;
         cpu->running = NULL;
     } else if (thread->state == SCHED_QUEUED) {
@@ -386,23 +392,20 @@ static void release_throttled(struct sched_cpu *cpu)
     }
 }
 
-/* `thread`, which has left its group's heap, runs instead of the one that runs now. */
-static void run_instead(struct sched_cpu *cpu, struct sched_thread *thread)
+/* The first thread of `group` runs, the one that ran goes back to its group; NULL: only that. */
+static void run_instead(struct sched_cpu *cpu, struct sched_group *group)
 {
     struct sched_thread *before = cpu->current;
+    struct heap_node *first = group != NULL ? heap_pop(&group->threads) : NULL;
 
-    cpu->current = thread;
-    if (thread != NULL)
-        thread->state = SCHED_RUNNING;
-    if (before == NULL)
-        return;
-    before->state = SCHED_QUEUED;
-    heap_insert(&group_of(before)->threads, &before->node, before->position);
-}
-
-static struct sched_thread *first_of(struct sched_group *group)
-{
-    return container_of(heap_pop(&group->threads), struct sched_thread, node);
+    cpu->running = group;
+    cpu->current = first != NULL ? container_of(first, struct sched_thread, node) : NULL;
+    if (first != NULL)
+        cpu->current->state = SCHED_RUNNING;
+    if (before != NULL) {
+        before->state = SCHED_QUEUED;
+        heap_insert(&group_of(before)->threads, &before->node, before->position);
+    }
 }
 
 static void choose(struct sched_cpu *cpu)
@@ -410,17 +413,15 @@ static void choose(struct sched_cpu *cpu)
     struct sched_group *group = cpu->running;
 
     if (group != NULL && sibling_comes_first(cpu))
-        run_instead(cpu, first_of(group));
+        run_instead(cpu, group);
     if (group != NULL && rival_comes_first(cpu)) {
         run_instead(cpu, NULL);
-        cpu->running = NULL;
         requeue(cpu, group);
     }
     if (cpu->running == NULL && heap_min(&cpu->ready) != NULL) {
         group = container_of(heap_min(&cpu->ready), struct sched_group, node);
-        cpu->running = group;
+        run_instead(cpu, group);
         requeue(cpu, group);
-        run_instead(cpu, first_of(group));
     }
 }
 

@@ -63,7 +63,7 @@ struct sched_group {
     uint64_t turn_end;             /* [q]  fair: virtual time at the end of the slice; real-time: end of the period */
     uint64_t thread_time;          /* [q]  fair: how far the thread that ran most has come */
     uint64_t run_tsc;              /* [q]  all that it ever used here */
-    uint32_t given;                /* [s]  utilisation handed to children, in 1/2^20 of this CPU */
+    uint32_t given;                /* [s]  utilisation handed to children, in ppm of this CPU */
 };
 
 /* Embedded in struct account. */
@@ -71,7 +71,7 @@ struct sched_account {
     struct sched_group *group;        /* [i]  one for each CPU, sched_group_bytes() in all; the caller's memory */
     struct sched_authority authority; /* [i]  its affinity: existing CPUs only */
     uint64_t slice;                   /* [i]  fair: a slice in virtual time: the longer the smaller the weight */
-    uint32_t utilisation;             /* [i]  budget / period in 1/2^20 */
+    uint32_t utilisation;             /* [i]  budget / period in ppm */
 };
 
 enum sched_state { SCHED_BLOCKED = 0, SCHED_QUEUED, SCHED_RUNNING };

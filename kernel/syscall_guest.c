@@ -86,10 +86,13 @@ enum cl_status sys_vcpu_run(struct call *call)
 /* XSAVE components go through the thread page; what is in the registers goes home first. */
 static enum cl_status access_xstate(struct call *call, struct vcpu *vcpu, bool set)
 {
+    uint64_t size;
+
     if (this_cpu()->xstate == vcpu->xstate)
         xstate_switch(this_cpu(), NULL, xstate_mask);
-    return set ? xstate_component_set(vcpu->xstate, call->argument[2], call->thread->page->data)
-               : xstate_component_get(vcpu->xstate, call->argument[2], call->thread->page->data, &call->value);
+    TRY(xstate_component(vcpu->xstate, call->argument[2], call->thread->page->data, set, &size));
+    call->value = set ? 0 : size;
+    return CL_OK;
 }
 
 static enum cl_status access_lapic(struct call *call, struct vcpu *vcpu, bool set)
@@ -169,7 +172,7 @@ enum cl_status sys_vcpu_held(struct call *call)
 static enum cl_status set_line(struct vcpu *vcpu, unsigned pin, bool level)
 {
     if (vlapic_lint(&vcpu->lapic, pin, level) != VLAPIC_NOTHING || level)
-        vcpu_poke(vcpu);
+        vcpu_signal(vcpu, 0);
     return CL_OK;
 }
 
@@ -192,8 +195,7 @@ enum cl_status sys_vcpu_kick(struct call *call)
 {
     struct vcpu *vcpu = CALL_OBJECT(call, vcpu, 0);
 
-    __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_KICK, __ATOMIC_SEQ_CST);
-    vcpu_poke(vcpu);
+    vcpu_signal(vcpu, VCPU_SIGNAL_KICK);
     return CL_OK;
 }
 

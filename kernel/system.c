@@ -137,8 +137,7 @@ static void switch_to(struct cpu *cpu, struct thread *thread)
 
     if (previous != NULL) {
         xstate_switch(cpu, thread == NULL || thread->vcpu != NULL ? NULL : thread->xstate, xstate_mask);
-        if (cpu->vcpu != NULL)
-            vcpu_unload(cpu);
+        vcpu_unload(cpu);
     }
     __atomic_store_n(&cpu->current, thread, __ATOMIC_SEQ_CST);
     cpu->switches++;

@@ -65,10 +65,10 @@ void vcpu_release(struct vcpu *vcpu)
     __atomic_store_n(&vcpu->runner, NULL, __ATOMIC_RELEASE);
 }
 
-void vcpu_poke(struct vcpu *vcpu)
+void vcpu_signal(struct vcpu *vcpu, uint32_t signals)
 {
+    __atomic_fetch_or(&vcpu->signals, signals, __ATOMIC_SEQ_CST);
     struct thread *runner = __atomic_load_n(&vcpu->runner, __ATOMIC_ACQUIRE);
-
     if (runner != NULL)
         thread_poke(runner);
 }
@@ -90,14 +90,10 @@ enum cl_status vcpu_destroy(struct object *object)
     uint32_t where = __atomic_load_n(&vcpu->cpu, __ATOMIC_ACQUIRE);
     struct thread *runner = __atomic_load_n(&vcpu->runner, __ATOMIC_ACQUIRE);
 
-    if (runner != NULL && (READ_ONCE(runner->stop) || READ_ONCE(runner->domain->stopped))) {
-        bool stopped = thread_stop(runner); /* it will never come back to give the vCPU up itself */
-        (void)stopped;
-        return CL_IN_PROGRESS;
-    }
     if (runner != NULL) {
-        __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_KICK, __ATOMIC_RELEASE);
-        vcpu_poke(vcpu);
+        vcpu_signal(vcpu, VCPU_SIGNAL_KICK);
+        if (READ_ONCE(runner->stop) || READ_ONCE(runner->domain->stopped))
+            (void)thread_stop(runner); /* it will never come back to give the vCPU up itself */
         return CL_IN_PROGRESS;
     }
     if (where != VCPU_NOWHERE) {

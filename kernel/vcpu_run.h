@@ -25,8 +25,8 @@ bool vcpu_free(struct object *object);
 enum cl_status vcpu_hold(struct vcpu *vcpu, struct thread *thread) CL_MUST_CHECK;
 void vcpu_release(struct vcpu *vcpu);
 
-/* Whoever runs it has something new to look at. Any CPU. */
-void vcpu_poke(struct vcpu *vcpu);
+/* Whoever runs it has something new to look at, these signals or something else. Any CPU. */
+void vcpu_signal(struct vcpu *vcpu, uint32_t signals);
 
 /* The backend forgets the vCPU that is loaded on this CPU. */
 void vcpu_unload(struct cpu *cpu);

@@ -62,6 +62,12 @@ bool vm_free(struct object *object)
     return true;
 }
 
+/* Leaves with bits that follow from the vCPU's own state: features, topology, XSAVE. */
+static bool is_live_leaf(uint32_t leaf)
+{
+    return leaf == 0x1 || leaf == 0xb || leaf == 0xd || leaf == 0x1f || leaf == 0x8000001e;
+}
+
 static enum cl_status check_policy(const struct vm *vm, uint64_t first, uint64_t count, uint64_t have, uint64_t max)
 {
     if (vm->vcpu_count != 0)
@@ -72,15 +78,9 @@ static enum cl_status check_policy(const struct vm *vm, uint64_t first, uint64_t
     return CL_OK;
 }
 
-static uint64_t cpuid_key(const struct vm_cpuid_entry *entry)
+static bool is_behind(const struct vm_cpuid_entry *entry, const struct vm_cpuid_entry *before)
 {
-    return (uint64_t)entry->leaf << 32 | entry->subleaf;
-}
-
-/* Leaves with bits that follow from the vCPU's own state: features, topology, XSAVE. */
-static bool is_live_leaf(uint32_t leaf)
-{
-    return leaf == 0x1 || leaf == 0xb || leaf == 0xd || leaf == 0x1f || leaf == 0x8000001e;
+    return before->leaf < entry->leaf || (before->leaf == entry->leaf && before->subleaf < entry->subleaf);
 }
 
 enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, const struct vm_cpuid_entry *entries)
@@ -88,7 +88,7 @@ enum cl_status vm_policy_cpuid(struct vm *vm, uint64_t first, uint64_t count, co
     TRY(check_policy(vm, first, count, vm->cpuid_count, VM_CPUID_MAX));
     memcpy(&vm->cpuid[first], entries, count * sizeof(*entries));
     for (uint64_t i = first == 0 ? 1 : first; i < first + count; i++) {
-        if (cpuid_key(&vm->cpuid[i - 1]) >= cpuid_key(&vm->cpuid[i]))
+        if (!is_behind(&vm->cpuid[i], &vm->cpuid[i - 1]))
             return refuse(CL_BAD_ARGUMENT, "CPUID policy entry %lu (leaf %x) is not in ascending order", i,
                           vm->cpuid[i].leaf);
     }
@@ -130,14 +130,12 @@ static void accept(struct vcpu *vcpu, const struct vlapic_message *message)
 {
     enum vlapic_accepted accepted = vlapic_accept(&vcpu->lapic, message);
 
-    if (accepted == VLAPIC_ACCEPTED_INIT)
-        __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_INIT, __ATOMIC_RELEASE);
-    if (accepted == VLAPIC_ACCEPTED_SIPI) {
-        __atomic_fetch_and(&vcpu->signals, ~UINT32_C(0xff), __ATOMIC_RELAXED); /* a second SIPI wins */
-        __atomic_fetch_or(&vcpu->signals, VCPU_SIGNAL_SIPI | message->vector, __ATOMIC_RELEASE);
+    if (accepted == VLAPIC_ACCEPTED_SIPI) { /* a second one wins */
+        __atomic_fetch_and(&vcpu->signals, ~UINT32_C(0xff), __ATOMIC_RELAXED);
+        vcpu_signal(vcpu, VCPU_SIGNAL_SIPI | message->vector);
+    } else if (accepted != VLAPIC_NOTHING) {
+        vcpu_signal(vcpu, accepted == VLAPIC_ACCEPTED_INIT ? VCPU_SIGNAL_INIT : 0);
     }
-    if (accepted != VLAPIC_NOTHING)
-        vcpu_poke(vcpu);
 }
 
 void vm_deliver(struct vm *vm, const struct vlapic_message *message)

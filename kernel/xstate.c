@@ -78,41 +78,28 @@ static enum cl_status component_place(uint64_t component, struct x86_cpuid *plac
     return CL_OK;
 }
 
-enum cl_status xstate_component_get(const struct xstate *state, uint64_t component, void *out, uint64_t *size)
+enum cl_status xstate_component(struct xstate *state, uint64_t component, void *data, bool set, uint64_t *size)
 {
-    struct x86_cpuid place;
-
-    TRY(component_place(component, &place));
-    *size = place.eax;
-    bool is_initial = (*(const uint64_t *)(state->area + XSAVE_HEADER) >> component & 1) == 0;
-    if (!is_initial) {
-        memcpy(out, state->area + place.ebx, place.eax);
-        return CL_OK;
-    }
-    memset(out, 0, *size);
-    if (component == 0) {
-        *(uint16_t *)out = FCW_RESET;
-        memcpy((uint8_t *)out + MXCSR_OFFSET, state->area + MXCSR_OFFSET, sizeof(uint32_t));
-    }
-    return CL_OK;
-}
-
-enum cl_status xstate_component_set(struct xstate *state, uint64_t component, const void *in)
-{
-    struct x86_cpuid place;
+    uint64_t *present = (uint64_t *)(state->area + XSAVE_HEADER), bit = UINT64_C(1) << component % 64;
+    struct x86_cpuid place = { 0 };
     uint32_t mxcsr = 0;
 
     TRY(component_place(component, &place));
-    if (component == 0) {
-        memcpy(&mxcsr, (const uint8_t *)in + MXCSR_OFFSET, sizeof(mxcsr));
-        if ((mxcsr & ~MXCSR_VALID) != 0)
-            return refuse(CL_BAD_ARGUMENT, "MXCSR %x has reserved bits", mxcsr);
+    *size = place.eax;
+    if (component == 0)
+        memcpy(&mxcsr, (set ? (const uint8_t *)data : state->area) + MXCSR_OFFSET, sizeof(mxcsr));
+    if ((mxcsr & ~MXCSR_VALID) != 0)
+        return refuse(CL_BAD_ARGUMENT, "MXCSR %x has reserved bits", mxcsr);
+    if (set) {
+        memcpy(state->area + place.ebx, data, place.eax);
+        *present |= bit;
+    } else if ((*present & bit) != 0) {
+        memcpy(data, state->area + place.ebx, place.eax);
+    } else {
+        memset(data, 0, place.eax);
+        *(uint16_t *)data = component == 0 ? FCW_RESET : 0;
     }
-    memcpy(state->area + place.ebx, in, place.eax);
-    if (component == 0) {
-        *(uint32_t *)(state->area + MXCSR_OFFSET) = mxcsr;
-        *(uint32_t *)(state->area + MXCSR_OFFSET + 4) = MXCSR_VALID;
-    }
-    *(uint64_t *)(state->area + XSAVE_HEADER) |= UINT64_C(1) << component;
+    if (component == 0) /* read once, checked: `data` is the VMM's */
+        *(uint32_t *)((set ? state->area : (uint8_t *)data) + MXCSR_OFFSET) = mxcsr;
     return CL_OK;
 }

@@ -34,19 +34,14 @@ void xstate_load(const struct xstate *state)
     memcpy(registers[cpu_index()], state->area, AREA_BYTES);
 }
 
-enum cl_status xstate_component_get(const struct xstate *state, uint64_t component, void *out, uint64_t *size)
+enum cl_status xstate_component(struct xstate *state, uint64_t component, void *data, bool set, uint64_t *size)
 {
     if (component >= ARRAY_SIZE(components))
         return refuse(CL_NOT_FOUND, "XSAVE component %lu is not switched on this machine", component);
     *size = components[component].size;
-    memcpy(out, state->area + components[component].offset, *size);
-    return CL_OK;
-}
-
-enum cl_status xstate_component_set(struct xstate *state, uint64_t component, const void *in)
-{
-    if (component >= ARRAY_SIZE(components))
-        return refuse(CL_NOT_FOUND, "XSAVE component %lu is not switched on this machine", component);
-    memcpy(state->area + components[component].offset, in, components[component].size);
+    if (set)
+        memcpy(state->area + components[component].offset, data, *size);
+    else
+        memcpy(data, state->area + components[component].offset, *size);
     return CL_OK;
 }

@@ -482,7 +482,7 @@ static void wake(struct thread *sleeper)
         break;
     case WAIT_HALT:
         __atomic_fetch_or(&sleeper->vcpu->signals, VCPU_SIGNAL_KICK, __ATOMIC_SEQ_CST);
-        vcpu_poke(sleeper->vcpu);
+        vcpu_signal(sleeper->vcpu, 0);
         break;
     default:
         thread_start(sleeper);
