@@ -43,8 +43,6 @@ enum cl_status virtio_console_add(struct virtio *virtio, struct virtio_console *
 void virtio_console_connect(struct virtio_console *console, struct capsule_tx *tx, struct channel_end *end,
                             uint32_t peer_slot, uint64_t peer_bits);
 void virtio_console_disconnect(struct virtio_console *console, struct capsule_tx *tx);
-/* The size of the screen at the other end, in characters. */
-void virtio_console_resize(struct virtio_console *console, struct capsule_tx *tx, uint16_t columns, uint16_t rows);
 
 /* Block device (§5.2): a read-only image in memory. */
 struct virtio_block {

@@ -12,8 +12,11 @@
 
 #define ALL_FEATURES UINT64_MAX
 #define BUFFERS 0x28000u /* guest-physical, behind the queues */
+#define CONTROL_BUFFERS 0x38000u
 #define RX 0u
 #define TX 1u
+#define CONTROL_RX 2u
+#define CONTROL_TX 3u
 #define HEADER 12u /* of a frame */
 
 static int setup(void **context)
@@ -766,6 +769,30 @@ static void output_is_dropped_when_nobody_reads(void **context)
     assert_int_equal(x->console.dropped_bytes, 1010);
 }
 
+/* A control message of the driver's (§5.3.6.2). */
+static void say_to_console(struct fixture *x, uint32_t port, uint16_t event, uint16_t value)
+{
+    struct driver_queue *q = &x->driver[SLOT_CONSOLE].queue[CONTROL_TX];
+    uint64_t at = CONTROL_BUFFERS + 0x100 + q->added % 8 * 16;
+
+    memcpy(ram(x, at), &port, 4);
+    memcpy(ram(x, at + 4), &event, 2);
+    memcpy(ram(x, at + 6), &value, 2);
+    driver_add(x, q, &(struct driver_segment){ at, 8, false }, 1);
+    driver_kick(x, q);
+}
+
+/* The device's message number `number` is `event` for port 0, value 1. */
+static void expect_control(struct fixture *x, unsigned number, uint16_t event)
+{
+    struct virtq_used_elem element;
+    uint8_t expected[8] = { 0, 0, 0, 0, (uint8_t)event, 0, 1, 0 };
+
+    assert_true(driver_done(x, &x->driver[SLOT_CONSOLE].queue[CONTROL_RX], &element));
+    assert_int_equal(element.length, 8);
+    assert_memory_equal(ram(x, CONTROL_BUFFERS + number * 16), expected, 8);
+}
+
 static void step_give_small_buffers(struct fixture *x, void *argument)
 {
     struct driver_queue *q = &x->driver[SLOT_CONSOLE].queue[RX];
@@ -785,6 +812,7 @@ static void input_reaches_the_guest_once_whatever_crashes(void **context)
     unsigned got = 0, sent = 0;
 
     driver_start(x, SLOT_CONSOLE, ALL_FEATURES, 8);
+    say_to_console(x, 0, 6, 1); /* PORT_OPEN */
     fixture_run(x);
     for (unsigned round = 0; round < 4; round++) {
         unsigned length = 10 + round * 9;
@@ -813,17 +841,88 @@ static void input_reaches_the_guest_once_whatever_crashes(void **context)
     assert_int_equal(got, sent);
 }
 
-static void size_of_the_screen_is_told(void **context)
+static void type_text(struct fixture *x, const char *text)
+{
+    assert_int_equal(channel_send(&x->terminal_end, text, (uint32_t)strlen(text), STREAM_BYTES, 0), CL_OK);
+    if (channel_publish(&x->terminal_end))
+        x->kicked |= UINT64_C(1) << FIXTURE_CONSOLE_BIT;
+    fixture_run(x);
+}
+
+static void step_open_port(struct fixture *x, void *argument)
+{
+    (void)argument;
+    say_to_console(x, 0, 6, 1); /* PORT_OPEN */
+}
+
+/* As Linux does: buffers first, then "ready", then each step when the device has asked for it. */
+static void input_waits_until_the_driver_has_opened_the_port(void **context)
 {
     struct fixture *x = *context;
+    struct driver_queue *q = &x->driver[SLOT_CONSOLE].queue[RX], *control = &x->driver[SLOT_CONSOLE].queue[CONTROL_RX];
+    struct virtq_used_elem element;
+
+    type_text(x, "before");
+    driver_start(x, SLOT_CONSOLE, ALL_FEATURES, 8);
+    step_give_small_buffers(x, NULL);
+    for (unsigned i = 0; i < 8; i++)
+        driver_add(x, control, &(struct driver_segment){ CONTROL_BUFFERS + i * 16, 16, true }, 1);
+    driver_kick(x, control);
+    fixture_run(x);
+    assert_false(driver_done(x, control, &element));
+    say_to_console(x, UINT32_MAX, 0, 1); /* DEVICE_READY */
+    fixture_run(x);
+    expect_control(x, 0, 1); /* PORT_ADD */
+    assert_false(driver_done(x, control, &element));
+    say_to_console(x, 0, 3, 1); /* PORT_READY */
+    fixture_run(x);
+    expect_control(x, 1, 4); /* CONSOLE_PORT */
+    expect_control(x, 2, 6); /* PORT_OPEN */
+    assert_false(driver_done(x, control, &element));
+    type_text(x, " open");
+    assert_false(driver_done(x, q, &element));
+    fixture_crash(x, step_open_port, NULL);
+    assert_true(driver_done(x, q, &element));
+    assert_int_equal(element.length, 6);
+    assert_memory_equal(ram(x, BUFFERS), "before", 6);
+    assert_true(driver_done(x, q, &element));
+    say_to_console(x, 0, 6, 0);
+    fixture_run(x);
+    type_text(x, "closed");
+    assert_false(driver_done(x, q, &element));
+}
+
+static void a_driver_that_knows_one_port_only_gets_input_at_once(void **context)
+{
+    struct fixture *x = *context;
+    struct virtq_used_elem element;
+
+    driver_start(x, SLOT_CONSOLE, 0, 8);
+    step_give_small_buffers(x, NULL);
+    type_text(x, "at once");
+    assert_true(driver_done(x, &x->driver[SLOT_CONSOLE].queue[RX], &element));
+}
+
+static void control_messages_that_mean_nothing_are_ignored(void **context)
+{
+    struct fixture *x = *context;
+    struct driver_queue *q = &x->driver[SLOT_CONSOLE].queue[CONTROL_TX];
+    struct virtq_used_elem element;
 
     driver_start(x, SLOT_CONSOLE, ALL_FEATURES, 8);
-    x->fake->outside.messages = 0;
-    virtio_console_resize(&x->console, &x->fake->tx, 132, 43);
-    assert_int_equal(guest_read(x, x->driver[SLOT_CONSOLE].config, 4), 132 | 43 << 16);
-    assert_int_equal(x->fake->outside.messages, 1);
-    virtio_console_resize(&x->console, &x->fake->tx, 132, 43);
-    assert_int_equal(x->fake->outside.messages, 1);
+    say_to_console(x, 1, 3, 1); /* there is no port 1 */
+    say_to_console(x, 0, 3, 0);
+    say_to_console(x, 0, 0xFFFF, 0xFFFF);
+    driver_add(x, q, &(struct driver_segment){ CONTROL_BUFFERS, 7, false }, 1); /* too short */
+    driver_ring(x, q);
+    fixture_run(x);
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(driver_done(x, q, &element));
+    assert_int_equal(driver_status(x, SLOT_CONSOLE) & VIRTIO_STATUS_NEEDS_RESET, 0);
+    driver_add(x, &x->driver[SLOT_CONSOLE].queue[CONTROL_RX], &(struct driver_segment){ CONTROL_BUFFERS, 16, true }, 1);
+    driver_ring(x, &x->driver[SLOT_CONSOLE].queue[CONTROL_RX]);
+    fixture_run(x);
+    assert_false(driver_done(x, &x->driver[SLOT_CONSOLE].queue[CONTROL_RX], &element));
 }
 
 /* ----------------------------------------------------------------------------------------------------- hostile peers */
@@ -856,7 +955,7 @@ static void wild_drivers_break_nothing(void **context)
         uint64_t r = random_next(&seed), value = random_next(&seed);
         unsigned slot = SLOT_NET + (unsigned)(r % (SLOT_COUNT - SLOT_NET));
         struct driver *driver = &x->driver[slot];
-        struct driver_queue *q = &driver->queue[r >> 8 & 1 && slot <= SLOT_CONSOLE];
+        struct driver_queue *q = &driver->queue[slot == SLOT_CONSOLE ? r >> 8 & 3 : slot == SLOT_NET ? r >> 8 & 1 : 0];
         uint64_t place = r >> 20 & 3 ? BUFFERS + (value & 0xFFFF) : value >> (value & 31);
 
         switch (r >> 32 & 15) {
@@ -952,7 +1051,9 @@ int main(void)
         TEST(room_that_was_made_before_the_ring_was_shown_to_be_full_is_used),
         TEST(output_is_dropped_when_nobody_reads),
         TEST(input_reaches_the_guest_once_whatever_crashes),
-        TEST(size_of_the_screen_is_told),
+        TEST(input_waits_until_the_driver_has_opened_the_port),
+        TEST(a_driver_that_knows_one_port_only_gets_input_at_once),
+        TEST(control_messages_that_mean_nothing_are_ignored),
         TEST(channel_peer_that_breaks_the_protocol_is_disconnected),
         TEST(wild_drivers_break_nothing),
     };

@@ -7,7 +7,7 @@
 
 #include "services/protocol/frame.h"
 
-#define QUEUES_AT 0x10000u /* guest-physical; 2000h for each queue */
+#define QUEUES_AT 0x10000u /* guest-physical; 2000h for each queue: two for each slot, the console's others behind */
 #define QUEUE_BYTES 0x2000u
 #define AVAIL_AT 0x1000u
 #define USED_AT 0x1400u
@@ -436,7 +436,7 @@ static void start_queue(struct fixture *x, struct driver *d, unsigned index, uin
                         uint32_t multiplier)
 {
     struct driver_queue *q = &d->queue[index];
-    uint64_t at = QUEUES_AT + (d->slot * 2 + index) * QUEUE_BYTES;
+    uint64_t at = QUEUES_AT + (index < 2 ? d->slot * 2 + index : SLOT_COUNT * 2 + index - 2) * QUEUE_BYTES;
 
     *q = (struct driver_queue){ .slot = d->slot, .index = index, .size = size };
     q->desc = at;
@@ -496,7 +496,7 @@ void driver_start(struct fixture *x, unsigned slot, uint64_t features, uint16_t 
                 VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
     assert_true(driver_status(x, slot) & VIRTIO_STATUS_FEATURES_OK);
     queues = (unsigned)guest_read(x, d->common + VIRTIO_COMMON_NUM_QUEUES, 2);
-    assert_in_range(queues, 1, 2);
+    assert_in_range(queues, 1, d->slot == SLOT_CONSOLE ? 4 : 2);
     for (unsigned i = 0; i < queues; i++)
         start_queue(x, d, i, queue_size, notify, multiplier);
     set_vector(x, d, queues, 0x47 + slot * 8);
