@@ -129,7 +129,7 @@ build/config.path build/members.list: ;
 
 # ----------------------------------------------------------------------------------------------------------- verbs
 
-.PHONY: help setup all test-programs image run test unit system long bench soak fuzz mutate lint format loc clean distclean
+.PHONY: help setup all test-programs image run test unit system bench soak fuzz mutate lint format loc clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value]"
@@ -149,16 +149,13 @@ run: $(IMAGE) ## boot the image in an emulator, its console in this terminal (Ct
 	@tools/run --emulator $(EMULATOR) $(if $(CPU),--cpu $(CPU)) --smp $(SMP) --memory $(MEMORY) --image $(IMAGE)
 
 test: $(UNIT_TESTS) $(FUZZ_TESTS) $(IMAGE) test-images guests ## all tests, on the host and in emulators; ends with "N passed, N failed"
-	@tools/test unit $(UNIT_TESTS) tools tests/tools system tests/system --ignore=tests/system/long
+	@tools/test unit $(UNIT_TESTS) tools tests/tools system tests/system
 
 unit: $(UNIT_TESTS) $(FUZZ_TESTS) ## the tests that run on the host
 	@tools/test unit $(UNIT_TESTS) tools tests/tools
 
 system: $(IMAGE) test-images guests ## the tests that boot the image in emulators
-	@tools/test system tests/system --ignore=tests/system/long
-
-long: $(IMAGE) guests ## tests of Linux guests that are not yet steady enough for `make test` (docs/howto/test.md)
-	@tools/test system tests/system/long
+	@tools/test system tests/system
 
 bench: $(IMAGE) ## instructions and expensive operations of the paths that matter; writes build/bench.json
 	@$(PYTHON) tests/bench/bench.py

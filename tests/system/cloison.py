@@ -72,7 +72,7 @@ class Cloison(emulator.Machine):
         while (row := self.listed(name))["state"] != state:
             if time.monotonic() > deadline:
                 raise self.error(f"{name} is {row['state']} and not {state} after {timeout:g} s")
-            self.pass_time(0.5)
+            self.pass_time(0.05)
         return row
 
     def free_memory(self):

@@ -325,6 +325,22 @@ def test_random_numbers_from_the_host_differ(machine):
     assert len(samples) >= 3 and all(len(sample.split()) == 16 for sample in samples)
 
 
+@pytest.mark.parametrize("name", ["alpha", "beta"])
+def test_typed_text_arrives_whole_and_comes_back_whole_while_all_guests_burn_cpu_time(machine, name):
+    # more than all buffers on the way hold together: the serial port's, the console's, the ring, the guest's queue
+    lines = [f"{number:04d} the quick brown fox jumps over the lazy dog {number:04d}" for number in range(250)]
+    for guest in ("alpha", "beta"):
+        in_guest(machine, guest, "(while :; do :; done & echo $! >/tmp/burning)")
+    with machine.console(name) as shell:
+        shell.start("cat >/tmp/typed; echo /ty''ped/")
+        machine.expect(r"echo /ty''ped/\n", 20)
+        machine.send("\r".join(lines) + "\r\x04")
+        machine.expect("/typed/", 120)
+        assert shell.run("cat /tmp/typed", 120).splitlines() == lines
+    for guest in ("alpha", "beta"):
+        in_guest(machine, guest, "kill $(cat /tmp/burning)")
+
+
 # ------------------------------------------------------------------------------------------- lives and deaths
 
 
