@@ -28,6 +28,7 @@ COMMANDS = ["help", "list", "info", "console", "log", "stats", "net", "caps", "s
 ORDINARY = [
     r"Speculative Return Stack Overflow: (IBPB-extending microcode not applied|WARNING: See https)",
     r"Warning: unable to open an initial console",  # hvc0 comes with a module
+    r"clocksource: Long readout interval, skipping watchdog check",  # the emulator did not run for half a second
 ]
 # What it would not say at any level.
 SUSPICIOUS = r"unstable|lockup|stall|Call Trace|clocksource: (timekeeping watchdog|Watchdog)|hrtimer: interrupt took|" \

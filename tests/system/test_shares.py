@@ -12,7 +12,7 @@ from cloison import BUILD, Cloison, disk_image
 
 LINUX = os.path.join(BUILD, "guests", "linux")
 MICRO = os.path.join(BUILD, "guests", "micro")
-SECONDS = 12
+SECONDS = 6
 
 
 def linux(name, weight):
@@ -51,13 +51,21 @@ def machine(tmp_path_factory):
         yield booted
 
 
+def tick(machine):
+    """Wait for the beginning of a second of the machine's time; its number."""
+    now = machine.host_uptime()
+    while (second := machine.host_uptime()) == now:
+        machine.pass_time(0.1)
+    return second
+
+
 def shares(machine, *names):
     """The parts of a CPU that the VMs got, by `list`'s column, in the next seconds of the machine's time."""
-    machine.pass_time(2)
+    machine.pass_time(1)
+    begin = tick(machine)
     before = {name: machine.listed(name) for name in names}
-    begin = machine.host_uptime()
-    while (passed := machine.host_uptime() - begin) < SECONDS:
-        machine.pass_time(1)
+    machine.pass_time(SECONDS - 1)
+    passed = tick(machine) - begin
     return [(machine.listed(name)["cpu_time"] - before[name]["cpu_time"]) / passed for name in names]
 
 
