@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* apic_table.h: the bits in a local APIC's registers, the physical one's as well as the virtual one's: SDM Vol. 3A 11.
+/* apic_table.h: the bits in a local APIC's registers, the physical one's as well as the virtual one's: SDM Vol. 3A 11;
+ * and the IOAPIC's.
  * The registers themselves are in abi/vlapic_state.h.
  */
 #ifndef CL_KERNEL_APIC_TABLE_H
@@ -55,5 +56,11 @@ enum vlapic_shorthand { VLAPIC_TO_DESTINATION = 0, VLAPIC_TO_SELF = 1, VLAPIC_TO
 
 /* 11.4.8: integrated APIC; the last LVT entry is number 5; no EOI broadcast suppression */
 #define APIC_VERSION 0x00050014u
+
+/* The IOAPIC: 82093AA datasheet 3.1, 3.2.4. The other bits of an entry are enum boot_pin's. */
+#define IOREGSEL 0
+#define IOWIN 4 /* in 32-bit words */
+#define IOAPIC_REDIRECTION(pin) (0x10 + 2 * (pin))
+#define IOAPIC_MASKED (1u << 16)
 
 #endif

@@ -16,7 +16,7 @@ void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2
 #define ASSERT(condition)                                                                                              \
     do {                                                                                                               \
         if (__builtin_expect(!(condition), 0))                                                                         \
-            panic("%s:%d: invariant broken: %s", __FILE__, __LINE__, #condition);                                      \
+            panic("%s:%u: invariant broken: %s", __FILE__, __LINE__, #condition);                                      \
     } while (0)
 
 /* One line into the kernel's log ring (and the serial port while the kernel owns it). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* boot_init.c: init's domain, from segments that the loader has checked and filled in. */
-#include "kernel/boot_init.h"
+#include "kernel/boot.h"
 
 #include "abi/syscall.h"
 #include "kernel/account.h"

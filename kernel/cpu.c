@@ -5,7 +5,7 @@
 #include <assert.h>
 
 #include "kernel/assert.h"
-#include "kernel/cpu_init.h"
+#include "kernel/boot.h"
 #include "kernel/thread.h"
 #include "kernel/x86.h"
 

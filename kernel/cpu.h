@@ -3,7 +3,7 @@
 #ifndef CL_KERNEL_CPU_H
 #define CL_KERNEL_CPU_H
 
-#include "kernel/layout.h"
+#include "kernel/layout_table.h"
 #include "kernel/lock.h"
 #include "kernel/sched.h"
 #include "kernel/timer.h"
@@ -12,6 +12,7 @@
 
 struct thread;
 struct domain;
+struct trace_ring;
 struct vcpu;
 struct xstate;
 
@@ -49,8 +50,7 @@ struct cpu {
     bool sweeping; /* a KICK of our own is on its way: ATTENTION_SWEEP */
     bool nmi_seen; /* an NMI came while a guest ran */
 
-    void *trace;      /* struct trace_ring, in the pool */
-    uint64_t *window; /* the page-table entry of this CPU's window */
+    struct trace_ring *trace; /* in the pool */
     struct timers timers;
     struct sched_cpu sched;
     uint64_t idle_tsc, switches, ipis;

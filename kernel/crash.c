@@ -9,7 +9,7 @@
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
 #include "kernel/lapic.h"
-#include "kernel/layout.h"
+#include "kernel/layout_table.h"
 #include "kernel/log.h"
 #include "kernel/print.h"
 #include "kernel/thread.h"

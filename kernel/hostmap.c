@@ -2,19 +2,24 @@
 /* hostmap.c: the kernel half, entered once at boot and never changed but for the windows. */
 #include "kernel/hostmap.h"
 
+#include <assert.h>
+
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
-#include "kernel/layout.h"
+#include "kernel/layout_table.h"
 #include "kernel/pool.h"
+#include "kernel/string.h"
 #include "kernel/x86.h"
 
 extern const char kernel_start[], kernel_text_end[], kernel_rodata_end[], kernel_end[];
 
 #define KERNEL_ROOT_FIRST 256
-#define ROOT_ENTRIES 512
 
 static struct pt kernel_map;
 static uint64_t next_device = LAYOUT_DEVICES;
+static uint64_t *windows; /* the page table of LAYOUT_WINDOWS */
+
+static_assert(2 * MAX_CPUS <= 512 && LAYOUT_WINDOWS % (UINT64_C(1) << 39) == 0, "one page table for all windows");
 
 static void enter(uint64_t address, struct hpa frame, uint64_t size_bytes, unsigned rights, enum pt_type type)
 {
@@ -32,6 +37,18 @@ static void enter(uint64_t address, struct hpa frame, uint64_t size_bytes, unsig
     }
 }
 
+/* All windows stand in one page table, whose entries window_zero() writes. */
+static void build_windows(void)
+{
+    windows = &kernel_map.root[LAYOUT_WINDOWS >> 39 & 511];
+    for (unsigned level = 0; level < 3; level++) {
+        uint64_t *table = pool_take(NULL, PAGE_SIZE);
+        ASSERT(table != NULL);
+        *windows = pool_physical(table).value | 3; /* present, writable */
+        windows = table;
+    }
+}
+
 void hostmap_build(const struct boot_info *boot)
 {
     struct hpa image = hpa(boot->kernel_base);
@@ -45,6 +62,7 @@ void hostmap_build(const struct boot_info *boot)
     enter((uint64_t)kernel_text_end, hpa_add(image, text), rodata, PT_READ | PT_GLOBAL, PT_WRITE_BACK);
     enter((uint64_t)kernel_rodata_end, hpa_add(image, text + rodata), data, PT_READ | PT_WRITE | PT_GLOBAL,
           PT_WRITE_BACK);
+    build_windows();
     enter(boot->pool_virtual, hpa(boot->pool_base), boot->pool_size_bytes, PT_READ | PT_WRITE | PT_GLOBAL,
           PT_WRITE_BACK);
 }
@@ -61,8 +79,7 @@ void hostmap_load(void)
 
 void hostmap_share(uint64_t *root)
 {
-    for (unsigned i = KERNEL_ROOT_FIRST; i < ROOT_ENTRIES; i++)
-        root[i] = kernel_map.root[i];
+    memcpy(root + KERNEL_ROOT_FIRST, kernel_map.root + KERNEL_ROOT_FIRST, PAGE_SIZE / 2);
 }
 
 void *hostmap_device(struct hpa base)
@@ -72,23 +89,6 @@ void *hostmap_device(struct hpa base)
     enter(address, hpa(base.value - offset), PAGE_SIZE, PT_READ | PT_WRITE | PT_GLOBAL, PT_UNCACHEABLE);
     next_device += 2 * PAGE_SIZE;
     return (void *)(address + offset);
-}
-
-/* The page-table entry that maps `address`, empty again; entering a leaf has made its tables. */
-static uint64_t *window_entry(uint64_t address)
-{
-    struct pt_leaf leaf;
-    uint64_t *entry;
-
-    enter(address, hpa(0), PAGE_SIZE, PT_READ | PT_WRITE, PT_WRITE_BACK);
-    entry = pt_get(&kernel_map, address, &leaf);
-    *entry = 0;
-    return entry;
-}
-
-static uint64_t window_address(const struct cpu *cpu)
-{
-    return LAYOUT_WINDOWS + cpu->index * 2 * PAGE_SIZE;
 }
 
 void hostmap_cpu(struct cpu *cpu)
@@ -106,17 +106,16 @@ void hostmap_cpu(struct cpu *cpu)
             *(struct cpu **)((char *)pages + STACK_BYTES - 16) = cpu;
         }
     }
-    cpu->window = window_entry(window_address(cpu));
 }
 
 void window_zero(struct hpa frame)
 {
-    struct cpu *cpu = this_cpu();
-    void *page = (void *)window_address(cpu);
+    uint32_t index = 2 * cpu_index(); /* a page that is never mapped between each two */
+    void *page = (void *)(LAYOUT_WINDOWS + index * PAGE_SIZE);
 
     /* present, writable, accessed, dirty, no execute: SDM Vol. 3A table 4-20 */
-    WRITE_ONCE(*cpu->window, frame.value | UINT64_C(0x8000000000000063));
+    WRITE_ONCE(windows[index], frame.value | UINT64_C(0x8000000000000063));
     x86_zero_quads(page, PAGE_SIZE / sizeof(uint64_t));
-    WRITE_ONCE(*cpu->window, 0);
+    WRITE_ONCE(windows[index], 0);
     x86_invlpg(page);
 }

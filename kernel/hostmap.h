@@ -21,7 +21,7 @@ void hostmap_share(uint64_t *root);
 /* Map the device registers at `base`, up to the end of their page, uncacheable; returns their address. Boot. */
 void *hostmap_device(struct hpa base);
 
-/* Stacks and window of one CPU. Boot. */
+/* Stacks of one CPU. Boot. */
 void hostmap_cpu(struct cpu *cpu);
 
 /* Fill a frame with zeroes: the one way in which the kernel touches a frame of a memory object, through one page per CPU

@@ -2,6 +2,7 @@
 /* irq.c: IOAPIC pins (82093AA datasheet) and the vectors behind them. */
 #include "kernel/irq.h"
 
+#include "kernel/apic_table.h"
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/hostmap.h"
@@ -10,11 +11,6 @@
 #include "kernel/string.h"
 #include "kernel/system.h"
 
-#define IOREGSEL 0
-#define IOWIN 4 /* in 32-bit words */
-#define IOAPIC_REDIRECTION(pin) (0x10 + 2 * (pin))
-#define ENTRY_MASKED (1u << 16)
-
 struct ioapic {
     volatile uint32_t *registers;
     uint32_t gsi_base, pins;
@@ -22,8 +18,9 @@ struct ioapic {
 
 static struct ioapic ioapics[BOOT_IOAPICS_MAX]; /* sealed after boot; those that are not there have no pins */
 static struct boot_isa isa[BOOT_ISA_IRQS];
-static struct spinlock ioapic_lock;                                         /* beside the pool lock */
-static struct irq *by_vector[VECTOR_DEVICE_LAST - VECTOR_DEVICE_FIRST + 1]; /* [s] written, read anywhere */
+static struct spinlock ioapic_lock; /* beside the pool lock */
+/* Each global system interrupt has a vector of its own, from VECTOR_DEVICE_FIRST on. [s] written, read anywhere */
+static struct irq *bound[VECTOR_DEVICE_LAST - VECTOR_DEVICE_FIRST + 1];
 
 void irq_probe(const struct boot_info *boot)
 {
@@ -67,31 +64,27 @@ enum cl_status irq_create(struct account *account, uint32_t gsi, struct notifica
     /* interrupts of PCI are level-triggered and active low */
     struct boot_isa place =
         gsi < BOOT_ISA_IRQS ? isa[gsi] : (struct boot_isa){ gsi, BOOT_PIN_LEVEL | BOOT_PIN_ACTIVE_LOW };
-    unsigned slot = ARRAY_SIZE(by_vector);
     struct irq *irq;
 
     if (cpus[0].apic_id > 0xfe)
         return refuse(CL_UNSUPPORTED, "interrupts cannot be routed to APIC ID %u without interrupt remapping",
                       cpus[0].apic_id);
+    if (place.gsi >= ARRAY_SIZE(bound))
+        return refuse(CL_LIMIT, "global system interrupt %u: there are vectors for %u", place.gsi,
+                      (unsigned)ARRAY_SIZE(bound));
     if (find_pin(place.gsi) == NULL)
         return refuse(CL_NOT_FOUND, "no IOAPIC pin has the global system interrupt %u", place.gsi);
-    for (unsigned i = ARRAY_SIZE(by_vector); i-- > 0;) {
-        if (by_vector[i] == NULL)
-            slot = i;
-        else if (by_vector[i]->gsi == place.gsi)
-            return refuse(CL_OCCUPIED, "global system interrupt %u is bound already", place.gsi);
-    }
-    if (slot == ARRAY_SIZE(by_vector))
-        return refuse(CL_LIMIT, "all %u device vectors are in use", (unsigned)ARRAY_SIZE(by_vector));
+    if (bound[place.gsi] != NULL)
+        return refuse(CL_OCCUPIED, "global system interrupt %u is bound already", place.gsi);
     irq = *created = object_create(account, OBJECT_IRQ);
     if (irq == NULL)
         return CL_NO_MEMORY;
     irq->gsi = place.gsi;
-    irq->entry = place.pin | (VECTOR_DEVICE_FIRST + slot);
+    irq->entry = place.pin | (VECTOR_DEVICE_FIRST + place.gsi);
     irq->target = target;
     irq->bit = UINT64_C(1) << bit;
     object_reference(&target->object);
-    __atomic_store_n(&by_vector[slot], irq, __ATOMIC_RELEASE);
+    __atomic_store_n(&bound[place.gsi], irq, __ATOMIC_RELEASE);
     set_entry(irq, irq->entry);
     return CL_OK;
 }
@@ -99,12 +92,12 @@ enum cl_status irq_create(struct account *account, uint32_t gsi, struct notifica
 /* A level interrupt is masked until somebody has served the device: otherwise it would return at once. */
 void irq_arrived(uint8_t vector)
 {
-    struct irq *irq = __atomic_load_n(&by_vector[vector - VECTOR_DEVICE_FIRST], __ATOMIC_ACQUIRE);
+    struct irq *irq = __atomic_load_n(&bound[vector - VECTOR_DEVICE_FIRST], __ATOMIC_ACQUIRE);
 
     if (irq == NULL)
         return;
     if (irq->entry & BOOT_PIN_LEVEL)
-        set_entry(irq, irq->entry | ENTRY_MASKED);
+        set_entry(irq, irq->entry | IOAPIC_MASKED);
     notification_signal(irq->target, irq->bit);
 }
 
@@ -118,8 +111,8 @@ enum cl_status irq_destroy(struct object *object)
 {
     struct irq *irq = (struct irq *)object;
 
-    set_entry(irq, ENTRY_MASKED);
-    __atomic_store_n(&by_vector[(irq->entry & 0xff) - VECTOR_DEVICE_FIRST], NULL, __ATOMIC_RELEASE);
+    set_entry(irq, IOAPIC_MASKED);
+    __atomic_store_n(&bound[irq->gsi], NULL, __ATOMIC_RELEASE);
     object_drop(&irq->target->object);
     return CL_OK;
 }

@@ -20,7 +20,7 @@ struct irq {
 void irq_probe(const struct boot_info *boot);
 
 /* Bind the global system interrupt `gsi` (or ISA interrupt, by the firmware's overrides) to a bit. Structure lock.
- * CL_OCCUPIED, CL_LIMIT (no vector left), CL_NOT_FOUND (no such pin). */
+ * CL_OCCUPIED, CL_LIMIT (no vector), CL_NOT_FOUND (no such pin). */
 enum cl_status irq_create(struct account *account, uint32_t gsi, struct notification *target, unsigned bit,
                           struct irq **created) CL_MUST_CHECK;
 

@@ -18,12 +18,17 @@ static uint16_t serial_at_boot;
 static bool panicking;
 static struct spinlock log_lock;
 
-/* 16550: bit 5 of the line status register says that the transmitter takes a byte. A port that never answers is
- * given up on after a bounded wait, so that a missing UART cannot stop the machine. */
+/* Until one of the bits `ready` is set in the 16550's line status register. A port that never answers is given up on after
+ * a bounded wait, so that a missing UART cannot stop the machine. */
+static void serial_wait(uint8_t ready)
+{
+    for (unsigned i = 0; i < 100000 && (x86_inb((uint16_t)(serial_port + 5)) & ready) == 0; i++)
+        ;
+}
+
 static void serial_put(char c)
 {
-    for (unsigned i = 0; i < 100000 && (x86_inb((uint16_t)(serial_port + 5)) & 0x20) == 0; i++)
-        ;
+    serial_wait(0x20); /* the transmitter takes a byte */
     x86_outb(serial_port, (uint8_t)c);
 }
 
@@ -50,6 +55,12 @@ void log_panic_mode(void)
 {
     panicking = true;
     serial_port = serial_at_boot;
+}
+
+void log_drain(void)
+{
+    if (serial_port != 0)
+        serial_wait(0x40); /* the transmitter is empty */
 }
 
 void log_append(const char *tag, const char *text, size_t length)

@@ -20,4 +20,7 @@ size_t log_copy(uint64_t *position, char *buffer, size_t size);
 /* Echo everything to the serial port again, whoever owns it: for a crash report. Takes no lock from then on. */
 void log_panic_mode(void);
 
+/* The last line shall arrive: wait until it has left the serial port. */
+void log_drain(void);
+
 #endif

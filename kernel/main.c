@@ -5,8 +5,7 @@
 #include "abi/boot_info.h"
 #include "kernel/account.h"
 #include "kernel/assert.h"
-#include "kernel/boot_init.h"
-#include "kernel/cpu_init.h"
+#include "kernel/boot.h"
 #include "kernel/frames.h"
 #include "kernel/hostmap.h"
 #include "kernel/info.h"
@@ -103,7 +102,6 @@ static void find_devices(void)
              tsc_hz / 1000000, (info_page->features & INFO_FEATURE_X2APIC) != 0 ? "x2APIC" : "xAPIC (no x2APIC)",
              (info_page->features & INFO_FEATURE_TSC_DEADLINE) != 0 ? "TSC deadline timer"
                                                                     : "APIC one-shot timer (no TSC deadline)");
-    pt_limit_shift(&pt_format_host, (info_page->features & INFO_FEATURE_PAGES_1GIB) != 0 ? HUGE_SHIFT : LARGE_SHIFT);
     find_virt();
     sched_init(cpu_count, time_from_ns(SLICE_NS));
 }

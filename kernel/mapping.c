@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mapping.c: which stretch of which memory object stands where in which address space. */
 #include "kernel/assert.h"
-#include "kernel/layout.h"
+#include "kernel/layout_table.h"
 #include "kernel/memory.h"
 #include "kernel/pool.h"
 #include "kernel/system.h"

@@ -5,6 +5,7 @@
 #include "kernel/assert.h"
 #include "kernel/crash.h"
 #include "kernel/hostmap.h"
+#include "kernel/log.h"
 #include "kernel/x86.h"
 
 #define EFI_RESET_COLD 0
@@ -12,13 +13,12 @@
 #define KEYBOARD_COMMAND 0x64
 #define KEYBOARD_RESET 0xfe
 #define BOCHS_SHUTDOWN 0x8900
-#define UART_DRAIN_TURNS 1000000
 
 typedef void efi_reset_system(uint32_t type, uint64_t status, uint64_t size, const void *data) __attribute__((ms_abi));
 
 static struct hpa firmware_root; /* the loader's table: memory one to one, and our half */
 static efi_reset_system *reset_system;
-static uint16_t reset_port, serial_port;
+static uint16_t reset_port;
 static uint8_t reset_value;
 
 void power_prepare(const struct boot_info *boot)
@@ -28,23 +28,13 @@ void power_prepare(const struct boot_info *boot)
     reset_system = (efi_reset_system *)boot->efi_reset_system;
     reset_port = (uint16_t)boot->reset_port;
     reset_value = (uint8_t)boot->reset_value;
-    serial_port = (uint16_t)boot->serial_port;
-}
-
-/* The last line shall arrive: wait until the transmitter is empty (16550 LSR bit 6). */
-static void drain_serial(void)
-{
-    for (unsigned i = 0; serial_port != 0 && i < UART_DRAIN_TURNS; i++) {
-        if ((x86_inb((uint16_t)(serial_port + 5)) & 0x40) != 0)
-            return;
-    }
 }
 
 /* On this CPU alone. Comes back if the firmware does. */
 static void call_firmware(uint32_t type)
 {
     crash_stop_others();
-    drain_serial();
+    log_drain();
     if (reset_system == NULL)
         return;
     x86_write_cr3(firmware_root.value);

@@ -15,7 +15,7 @@ static void put(struct output *out, char c)
         out->buffer[out->length++] = c;
 }
 
-static void put_number(struct output *out, uint64_t value, unsigned base, size_t width, char padding)
+static void put_number(struct output *out, uint64_t value, unsigned base, size_t width)
 {
     char digits[20];
     size_t count = 0;
@@ -25,7 +25,7 @@ static void put_number(struct output *out, uint64_t value, unsigned base, size_t
         value /= base;
     } while (value != 0);
     for (size_t i = count; i < width; i++)
-        put(out, padding);
+        put(out, '0');
     while (count > 0)
         put(out, digits[--count]);
 }
@@ -35,45 +35,25 @@ size_t print_format(char *buffer, size_t size, const char *format, va_list argum
     struct output out = { buffer, size, 0 };
 
     for (; *format != '\0'; format++) {
-        bool is_long, is_negative;
-        char padding;
+        bool is_long;
         size_t width = 0;
-        uint64_t value;
 
         if (*format != '%') {
             put(&out, *format);
             continue;
         }
-        padding = *++format == '0' ? '0' : ' ';
-        for (; *format >= '0' && *format <= '9'; format++)
+        for (format++; *format >= '0' && *format <= '9'; format++)
             width = width * 10 + (size_t)(*format - '0');
         is_long = *format == 'l';
         format += is_long;
-        switch (*format) {
-        case 's':
+        if (*format == 's') {
             for (const char *text = va_arg(arguments, const char *); *text != '\0'; text++)
                 put(&out, *text);
-            break;
-        case 'd':
-            value = (uint64_t)(is_long ? va_arg(arguments, int64_t) : va_arg(arguments, int));
-            is_negative = (int64_t)value < 0;
-            if (is_negative)
-                put(&out, '-');
-            put_number(&out, is_negative ? -value : value, 10, width, padding);
-            break;
-        case 'u':
-        case 'x':
-            value = is_long ? va_arg(arguments, uint64_t) : va_arg(arguments, unsigned);
-            put_number(&out, value, *format == 'x' ? 16 : 10, width, padding);
-            break;
-        case '\0':
-            format--;
-            break;
-        default:
-            put(&out, *format);
+        } else {
+            put_number(&out, is_long ? va_arg(arguments, uint64_t) : va_arg(arguments, unsigned),
+                       *format == 'x' ? 16 : 10, width);
         }
     }
-    if (size > 0)
-        buffer[out.length] = '\0';
+    buffer[out.length] = '\0';
     return out.length;
 }

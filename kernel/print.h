@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-/* Like vsnprintf, for the conversions %s %d %u %x %ld %lu %lx %%; numbers with a width and zero padding. The buffer is
- * always terminated; returns the length of the text in it (never more than size - 1). */
+/* Like vsnprintf, for the conversions %s %u %x %lu %lx, numbers with a width and zero padding. `size` is not 0, the text
+ * always terminated; returns its length (never more than size - 1). */
 size_t print_format(char *buffer, size_t size, const char *format, va_list arguments);
 
 #endif

@@ -4,7 +4,7 @@
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
-#include "kernel/layout.h"
+#include "kernel/layout_table.h"
 #include "kernel/notification.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"

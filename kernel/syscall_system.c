@@ -14,22 +14,31 @@
 #include "kernel/thread.h"
 #include "kernel/trace.h"
 
-static enum cl_status info_account(struct call *call, void *out)
+static void info_account(const struct account *account, struct account_report *out)
 {
-    struct account *account;
-
-    TRY(cap_lookup(call->domain, call->argument[1], OBJECT_ACCOUNT, RIGHT_READ, &call->object[1], &call->rights[1]));
-    account = CALL_OBJECT(call, account, 1);
-    struct account_report report = { account->used[PURSE_KERNEL],
-                                     account->limit[PURSE_KERNEL],
-                                     account->used[PURSE_MEMORY],
-                                     account->limit[PURSE_MEMORY],
-                                     0,
-                                     account->object_count };
+    *out = (struct account_report){ account->used[PURSE_KERNEL],
+                                    account->limit[PURSE_KERNEL],
+                                    account->used[PURSE_MEMORY],
+                                    account->limit[PURSE_MEMORY],
+                                    0,
+                                    account->object_count };
     for (uint32_t i = 0; i < cpu_count; i++)
-        report.cpu_tsc += account->sched.group[i].run_tsc;
-    memcpy(out, &report, sizeof(report));
-    return CL_OK;
+        out->cpu_tsc += account->sched.group[i].run_tsc;
+}
+
+/* As many occupied slots as fit the page, from `slot` on; the caller goes on behind the last one. Returns the count. */
+static uint64_t info_caps(const struct domain *domain, uint64_t slot, struct cap_report *out)
+{
+    uint64_t count = 0;
+
+    for (; slot < domain->slot_count && count < THREAD_PAGE_DATA_MAX / sizeof(*out); slot++) {
+        capability cap = cap_read(domain, slot);
+        const struct object *object = cap_object(cap);
+        if (cap != 0)
+            out[count++] =
+                (struct cap_report){ (uint32_t)slot, object->type, cap_rights(cap), object->dead, object->identity };
+    }
+    return count;
 }
 
 static enum cl_status check_cpu(const struct call *call)
@@ -38,49 +47,33 @@ static enum cl_status check_cpu(const struct call *call)
                                          : refuse(CL_NOT_FOUND, "CPU %lu: there are %u", call->argument[1], cpu_count);
 }
 
-static enum cl_status info_cpu(struct call *call, void *out)
+static enum cl_status check_object(struct call *call, enum object_type type)
 {
-    TRY(check_cpu(call));
-    const struct cpu *cpu = &cpus[call->argument[1]];
-    struct cpu_report report = { cpu->sched.idle_tsc, cpu->switches, cpu->interrupts, cpu->ipis };
-    memcpy(out, &report, sizeof(report));
-    return CL_OK;
-}
-
-/* As many occupied slots as fit the page, from a slot on; the caller goes on behind the last one. */
-static enum cl_status info_caps(struct call *call, struct cap_report *out)
-{
-    struct domain *domain;
-
-    TRY(cap_lookup(call->domain, call->argument[1], OBJECT_DOMAIN, RIGHT_READ, &call->object[1], &call->rights[1]));
-    domain = CALL_OBJECT(call, domain, 1);
-    for (uint64_t slot = call->argument[2];
-         slot < domain->slot_count && call->value < THREAD_PAGE_DATA_MAX / sizeof(*out); slot++) {
-        capability cap = cap_read(domain, slot);
-        const struct object *object = cap_object(cap);
-        if (cap != 0)
-            out[call->value++] =
-                (struct cap_report){ (uint32_t)slot, object->type, cap_rights(cap), object->dead, object->identity };
-    }
-    return CL_OK;
+    return cap_lookup(call->domain, call->argument[1], type, RIGHT_READ, &call->object[1], &call->rights[1]);
 }
 
 enum cl_status sys_system_info(struct call *call)
 {
     void *out = call->thread->page->data;
-    struct memory_report report;
 
     switch (call->argument[0]) {
     case SYSTEM_INFO_ACCOUNT:
-        return info_account(call, out);
+        TRY(check_object(call, OBJECT_ACCOUNT));
+        info_account(CALL_OBJECT(call, account, 1), out);
+        return CL_OK;
     case SYSTEM_INFO_CPU:
-        return info_cpu(call, out);
+        TRY(check_cpu(call));
+        const struct cpu *cpu = &cpus[call->argument[1]];
+        *(struct cpu_report *)out =
+            (struct cpu_report){ cpu->sched.idle_tsc, cpu->switches, cpu->interrupts, cpu->ipis };
+        return CL_OK;
     case SYSTEM_INFO_CAPS:
-        return info_caps(call, out);
+        TRY(check_object(call, OBJECT_DOMAIN));
+        call->value = info_caps(CALL_OBJECT(call, domain, 1), call->argument[2], out);
+        return CL_OK;
     case SYSTEM_INFO_MEMORY:
-        report = (struct memory_report){ frames_total() * PAGE_SIZE, frames_free() * PAGE_SIZE, pool_size(),
-                                         pool_free_bytes() };
-        memcpy(out, &report, sizeof(report));
+        *(struct memory_report *)out = (struct memory_report){ frames_total() * PAGE_SIZE, frames_free() * PAGE_SIZE,
+                                                               pool_size(), pool_free_bytes() };
         return CL_OK;
     default:
         return refuse(CL_BAD_ARGUMENT, "system_info has no kind %lu", call->argument[0]);

@@ -6,7 +6,7 @@
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
-#include "kernel/layout.h"
+#include "kernel/layout_table.h"
 #include "kernel/memory.h"
 #include "kernel/notification.h"
 #include "kernel/pool.h"

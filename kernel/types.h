@@ -17,7 +17,7 @@
 #define HUGE_SIZE UINT64_C(0x40000000)
 #define MAX_CPUS 64
 
-/* A host-physical address: taking another kind for it must not compile. */
+/* A host-physical address: mixing it with others must not compile. */
 struct hpa {
     uint64_t value;
 };

@@ -32,7 +32,7 @@ EXPENSIVE_RE = {kind: re.compile(pattern) for kind, pattern in EXPENSIVE.items()
 
 # What no mnemonic tells: a store to the local APIC's ICR, and a VMCB that asks for a new ASID or a flush.
 EXPENSIVE_FUNCTIONS = {
-    "lapic_ipi": "ipis", "lapic_nmi": "ipis", "lapic_init_ipi": "ipis", "lapic_startup_ipi": "ipis",
+    "lapic_ipi": "ipis",
     "svm_asid_assign": "tlb_flushes",
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layout.h: the kernel half of every address space, and the bounds of the user half.
+/* layout_table.h: the kernel half of every address space, and the bounds of the user half.
  *
  *   0000000000001000 .. 00007fffffff0fff   the domain's own half
  *   ffffa00000000000 + random              pool (random 1 GiB step within 16 TiB: abi/boot_info.h)
@@ -8,8 +8,8 @@
  *   ffffc20000000000                       windows: one page per CPU, mapped only inside a call
  *   ffffffff80000000                       kernel image
  */
-#ifndef CL_KERNEL_LAYOUT_H
-#define CL_KERNEL_LAYOUT_H
+#ifndef CL_KERNEL_LAYOUT_TABLE_H
+#define CL_KERNEL_LAYOUT_TABLE_H
 
 #include <stdint.h>
 
