@@ -2,20 +2,21 @@
 /* cap.c: capability tables. A slot is one word, so that a look-up needs no lock. */
 #include "kernel/assert.h"
 #include "kernel/domain.h"
+#include "kernel/syscall.h"
 #include "kernel/system.h"
 
-enum cl_status cap_lookup(const struct domain *domain, uint64_t slot, enum object_type type, unsigned rights,
-                          struct object **object, unsigned *rights_found)
+enum cl_status call_lookup(struct call *call, unsigned argument, enum object_type type, unsigned rights)
 {
-    capability cap = cap_read(domain, slot);
-    const struct object *found = *object = cap_object(cap);
+    uint64_t slot = call->argument[argument];
+    capability cap = cap_read(call->domain, slot);
+    const struct object *found = call->object[argument] = cap_object(cap);
 
-    *rights_found = cap_rights(cap);
+    call->rights[argument] = cap_rights(cap);
     if (cap == 0)
-        return refuse(CL_BAD_CAPABILITY, "slot %lu of %u is empty", slot, domain->slot_count);
-    if ((*rights_found & rights) != rights)
+        return refuse(CL_BAD_CAPABILITY, "slot %lu of %u is empty", slot, call->domain->slot_count);
+    if ((cap_rights(cap) & rights) != rights)
         return refuse(CL_NO_RIGHT, "slot %lu: the call needs rights %x, the capability has %x", slot, rights,
-                      *rights_found);
+                      cap_rights(cap));
     if (type == OBJECT_NONE)
         return CL_OK;
     if (found->type != type)

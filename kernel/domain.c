@@ -2,12 +2,10 @@
 /* domain.c: protection domains, from the empty address space to the last slot swept. */
 #include "kernel/domain.h"
 
-#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/hostmap.h"
 #include "kernel/info.h"
-#include "kernel/memory.h"
 #include "kernel/pool.h"
 #include "kernel/string.h"
 #include "kernel/system.h"
@@ -66,10 +64,10 @@ enum cl_status domain_destroy(struct object *object)
 
     if (!domain_stop(domain))
         return CL_IN_PROGRESS;
-    for (unsigned i = 0; domain->slots_swept < domain->slot_count; domain->slots_swept++) {
+    for (unsigned i = 0; domain->slot_count > 0; domain->slot_count--) {
         if (i++ == SWEEP_PIECE)
             return CL_IN_PROGRESS;
-        cap_remove(domain, domain->slots_swept);
+        cap_remove(domain, domain->slot_count - 1);
     }
     return space_unmap_all(&domain->space);
 }

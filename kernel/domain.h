@@ -33,10 +33,8 @@ struct domain {
     struct space space;
     char name[DOMAIN_NAME_MAX];
     capability *slots;           /* [s] written, read without a lock */
-    uint32_t slot_count;         /* [o] */
+    uint32_t slot_count;         /* [s] fewer and fewer while it is destroyed */
     bool stopped;                /* [a] none of its threads enters ring 3 or a guest */
-    uint32_t threads;            /* [s] */
-    uint32_t slots_swept;        /* [s] progress of the destruction */
     uint8_t *iomap;              /* [s] 8 KiB, bit clear = port granted; NULL: no ports */
     struct notification *faults; /* [o] told when the domain is stopped by a fault; may be NULL */
     uint64_t faults_bit;
@@ -49,12 +47,8 @@ static inline capability cap_read(const struct domain *domain, uint64_t slot)
     return slot < domain->slot_count ? __atomic_load_n(&domain->slots[slot], __ATOMIC_ACQUIRE) : 0;
 }
 
-/* Find the object in `slot`, of type `type` and not destroyed (OBJECT_NONE: of any type, perhaps destroyed), with all of
- * `rights`. No lock. CL_BAD_CAPABILITY, CL_NO_RIGHT, CL_STOPPED (destroyed). */
-enum cl_status cap_lookup(const struct domain *domain, uint64_t slot, enum object_type type, unsigned rights,
-                          struct object **object, unsigned *rights_found) CL_MUST_CHECK;
-
-/* The same for whoever knows what to do otherwise: NULL when anything at all is not as wanted. */
+/* The object in `slot`, of type `type`, alive, with all of `rights`; NULL when anything at all is not as wanted:
+ * call_lookup() (syscall.h) finds out what. */
 static inline struct object *cap_quick(const struct domain *domain, uint64_t slot, enum object_type type,
                                        unsigned rights)
 {

@@ -68,9 +68,10 @@ static enum cl_status enter_one(struct mapping *mapping, unsigned *budget)
 {
     uint64_t address = mapping->address + mapping->done;
     uint64_t left = mapping->length - mapping->done;
-    struct pt_leaf leaf;
+    struct pt_leaf leaf = { .frame = hpa(mapping->offset), .page_shift = PAGE_SHIFT };
 
-    TRY(memory_frame(mapping->memory, mapping->offset + mapping->done, budget, &leaf));
+    if (mapping->memory != NULL)
+        TRY(memory_frame(mapping->memory, mapping->offset + mapping->done, budget, &leaf));
     leaf.rights = mapping->rights;
     if (leaf.page_shift == LARGE_SHIFT && is_aligned(address | leaf.frame.value, LARGE_SIZE) && left >= LARGE_SIZE &&
         pt_set(&mapping->space->pt, address, leaf) == CL_OK) {
@@ -88,9 +89,11 @@ enum cl_status memory_map(struct memory *memory, struct space *space, uint64_t o
 {
     struct mapping *mapping = mapping_of(*find(space, address));
     unsigned scrub_budget = SCRUB_PIECE;
+    enum cl_status status = CL_OK;
 
     *done = 0;
-    TRY(memory_check(memory, offset, length));
+    if (memory != NULL)
+        TRY(memory_check(memory, offset, length));
     bool goes_on = mapping != NULL && mapping->memory == memory && mapping->address == address &&
                    mapping->offset == offset && mapping->length == length && mapping->rights == rights &&
                    mapping->done < length && mapping->flush == 0;
@@ -99,34 +102,24 @@ enum cl_status memory_map(struct memory *memory, struct space *space, uint64_t o
         mapping->memory = memory;
         mapping->offset = offset;
         mapping->rights = rights;
-        list_push(&memory->mappings, &mapping->of_memory);
+        if (memory != NULL)
+            list_push(&memory->mappings, &mapping->of_memory);
     }
-    for (unsigned i = 0; i < ENTER_PIECE && mapping->done < length; i++) {
-        enum cl_status status = enter_one(mapping, &scrub_budget);
-        if (status == CL_IN_PROGRESS)
-            break;
-        if (status != CL_OK)
-            return status;
-    }
+    for (unsigned i = 0; i < ENTER_PIECE && mapping->done < length && status == CL_OK; i++)
+        status = enter_one(mapping, &scrub_budget);
     *done = mapping->done;
-    return mapping->done == length ? CL_OK : CL_IN_PROGRESS;
+    if (status == CL_OK && mapping->done < length)
+        return CL_IN_PROGRESS;
+    if (status == CL_NO_MEMORY && mapping->done == 0)
+        mapping_free(mapping);
+    return status;
 }
 
 enum cl_status space_map_kernel_page(struct space *space, const void *page, uint64_t address, unsigned rights)
 {
-    struct pt_leaf leaf = { .frame = pool_physical(page),
-                            .page_shift = PAGE_SHIFT,
-                            .rights = rights | PT_READ | PT_USER };
-    struct mapping *mapping;
-    enum cl_status status;
+    uint64_t done;
 
-    TRY(mapping_add(space, address, PAGE_SIZE, &mapping));
-    mapping->done = PAGE_SIZE;
-    mapping->rights = leaf.rights;
-    status = pt_set(&space->pt, address, leaf);
-    if (status != CL_OK)
-        mapping_free(mapping);
-    return status;
+    return memory_map(NULL, space, pool_physical(page).value, PAGE_SIZE, address, rights | PT_READ | PT_USER, &done);
 }
 
 /* Leaves out, flush posted, structure freed when every CPU has flushed. */

@@ -6,7 +6,6 @@
 #include "kernel/assert.h"
 #include "kernel/frames.h"
 #include "kernel/hostmap.h"
-#include "kernel/pool.h"
 #include "kernel/system.h"
 
 #define FREE_PIECE 64     /* leaves given back per call, and entries looked at for them */

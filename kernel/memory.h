@@ -39,7 +39,7 @@ struct memory {
 
 #define MEMORY_FIXED (1u << 16) /* kernel-internal: image, framebuffer */
 
-/* One stretch of a memory object (or, `memory` NULL, kernel pages) in a space. */
+/* One stretch of a memory object (or, `memory` NULL, the page of the kernel's pool at `offset`) in a space. */
 struct mapping {
     struct link of_space;  /* [s] by address */
     struct link of_memory; /* [s] */
@@ -66,7 +66,7 @@ enum cl_status memory_slice(struct account *account, struct memory *parent, uint
 enum cl_status memory_check(const struct memory *memory, uint64_t offset, uint64_t length) CL_MUST_CHECK;
 
 /* Enter [offset, offset + length) of `memory` at `address`; the space pays. CL_IN_PROGRESS after a bounded piece; `*done` says how far.
- * The same arguments go on where the last call stopped. Structure lock. */
+ * The same arguments go on where the last call stopped, also after CL_NO_MEMORY. Structure lock. */
 enum cl_status memory_map(struct memory *memory, struct space *space, uint64_t offset, uint64_t length,
                           uint64_t address, unsigned rights, uint64_t *done) CL_MUST_CHECK;
 

@@ -3,7 +3,6 @@
 #include "kernel/account.h"
 #include "kernel/domain.h"
 #include "kernel/irq.h"
-#include "kernel/memory.h"
 #include "kernel/notification.h"
 #include "kernel/thread.h"
 #include "kernel/vcpu_run.h"

@@ -48,8 +48,7 @@ static enum cl_status decode(struct call *call, const struct argument_rule *rule
 {
     switch (rule->kind) {
     case ARGUMENT_OBJECT:
-        return cap_lookup(call->domain, call->argument[i], rule->type, rule->rights, &call->object[i],
-                          &call->rights[i]);
+        return call_lookup(call, i, rule->type, rule->rights);
     case ARGUMENT_NEW:
         return cap_check_free(call->domain, call->argument[i]);
     default:

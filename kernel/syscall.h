@@ -34,6 +34,11 @@ struct call {
 /* Where a struct `type` that the call makes is put. */
 #define CALL_MADE(call, type) ((struct type **)&(call)->made)
 
+/* Find the object in the slot that argument `argument` names, of type `type` and alive (OBJECT_NONE: of any type, perhaps
+ * destroyed), with all of `rights`. No lock: it is good until the call ends (object.h). CL_BAD_CAPABILITY, CL_NO_RIGHT,
+ * CL_STOPPED (destroyed). */
+enum cl_status call_lookup(struct call *call, unsigned argument, enum object_type type, unsigned rights) CL_MUST_CHECK;
+
 /* A name out of the page's data: printable, shorter than `size`, NUL-terminated. CL_BAD_ARGUMENT. */
 enum cl_status call_name(const struct call *call, char *name, size_t size) CL_MUST_CHECK;
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* syscall_device.c: I/O ports and interrupts for drivers. */
-#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/domain.h"
 #include "kernel/irq.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* syscall_execution.c: threads and notifications. */
-#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
@@ -66,8 +65,7 @@ enum cl_status sys_thread_control(struct call *call)
 
     if (operation == THREAD_SET_FS_BASE)
         return set_fs_base(call, call->argument[2]);
-    TRY(cap_lookup(call->domain, call->argument[0], OBJECT_THREAD, reads ? RIGHT_READ : RIGHT_WRITE, &call->object[0],
-                   &call->rights[0]));
+    TRY(call_lookup(call, 0, OBJECT_THREAD, reads ? RIGHT_READ : RIGHT_WRITE));
     thread = CALL_OBJECT(call, thread, 0);
     switch (operation) {
     case THREAD_START:

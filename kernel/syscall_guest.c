@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* syscall_guest.c: VMs and vCPUs. */
-#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
@@ -49,8 +48,7 @@ enum cl_status sys_vm_doorbell(struct call *call)
         return refuse(CL_BAD_ARGUMENT, "a doorbell is 1, 2 or 4 bytes wide, not %u", width);
     if (call->argument[5] == 0)
         return vm_doorbell_remove(CALL_OBJECT(call, vm, 0), port, width);
-    TRY(cap_lookup(call->domain, call->argument[3], OBJECT_NOTIFICATION, RIGHT_SIGNAL, &call->object[3],
-                   &call->rights[3]));
+    TRY(call_lookup(call, 3, OBJECT_NOTIFICATION, RIGHT_SIGNAL));
 
     return vm_doorbell_add(CALL_OBJECT(call, vm, 0), port, width, CALL_OBJECT(call, notification, 3),
                            (unsigned)call->argument[4]);

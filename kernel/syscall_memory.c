@@ -2,10 +2,8 @@
 /* syscall_memory.c: memory objects and their mappings. */
 #include <assert.h>
 
-#include "kernel/account.h"
 #include "kernel/assert.h"
 #include "kernel/domain.h"
-#include "kernel/memory.h"
 #include "kernel/syscall.h"
 #include "kernel/vm.h"
 

@@ -49,7 +49,7 @@ static enum cl_status check_cpu(const struct call *call)
 
 static enum cl_status check_object(struct call *call, enum object_type type)
 {
-    return cap_lookup(call->domain, call->argument[1], type, RIGHT_READ, &call->object[1], &call->rights[1]);
+    return call_lookup(call, 1, type, RIGHT_READ);
 }
 
 enum cl_status sys_system_info(struct call *call)

@@ -7,7 +7,6 @@
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
 #include "kernel/layout_table.h"
-#include "kernel/memory.h"
 #include "kernel/notification.h"
 #include "kernel/pool.h"
 #include "kernel/system.h"

@@ -3,7 +3,6 @@
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
-#include "kernel/memory.h"
 #include "kernel/pool.h"
 #include "kernel/system.h"
 #include "kernel/thread.h"

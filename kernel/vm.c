@@ -2,9 +2,7 @@
 /* vm.c: virtual machines: policy tables, doorbells, interrupt messages. */
 #include "kernel/vm.h"
 
-#include "kernel/account.h"
 #include "kernel/assert.h"
-#include "kernel/memory.h"
 #include "kernel/notification.h"
 #include "kernel/string.h"
 #include "kernel/system.h"

@@ -6,6 +6,7 @@
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_cap.c: capabilities: a slot says what, and what may be done with it; nothing else reaches an object. */
+#include "kernel/syscall.h"
 #include "kernel_fixture.h"
 
 static struct domain *domain;
@@ -13,13 +14,16 @@ static struct notification *notification;
 
 /* Whatever is found goes to `found`, even beside a refusal. */
 static struct object *found;
+static unsigned has;
 
 static enum cl_status look_up(uint64_t slot, enum object_type type, unsigned rights)
 {
-    unsigned has;
+    struct call call = { .domain = domain, .argument = { [2] = slot } };
+    enum cl_status status = call_lookup(&call, 2, type, rights);
 
-    found = NULL;
-    return cap_lookup(domain, slot, type, rights, &found, &has);
+    found = call.object[2];
+    has = call.rights[2];
+    return status;
 }
 
 static void begin(void)
@@ -75,29 +79,25 @@ static void every_right_that_is_missing_is_missed(void **state)
 
 static void all_rights_fit_beside_the_address(void **state)
 {
-    unsigned rights;
-
     (void)state;
     begin();
     for (unsigned wanted = 0; wanted <= RIGHT_ALL; wanted++) {
         cap_insert(domain, 9, &notification->object, wanted);
-        assert_int_equal(cap_lookup(domain, 9, OBJECT_NONE, 0, &found, &rights), CL_OK);
+        assert_int_equal(look_up(9, OBJECT_NONE, 0), CL_OK);
         assert_ptr_equal(found, &notification->object);
-        assert_int_equal(rights, wanted);
+        assert_int_equal(has, wanted);
         cap_remove(domain, 9);
     }
 }
 
 static void a_destroyed_object_is_refused_although_it_is_there(void **state)
 {
-    unsigned rights;
-
     (void)state;
     begin();
     assert_int_equal(fake_destroy(&notification->object), CL_OK);
     fake_all_leave();
     assert_int_equal(look_up(5, OBJECT_NOTIFICATION, 0), CL_STOPPED);
-    assert_int_equal(cap_lookup(domain, 5, OBJECT_NONE, 0, &found, &rights), CL_OK);
+    assert_int_equal(look_up(5, OBJECT_NONE, 0), CL_OK);
     assert_int_equal(found->dead, 2);
 }
 

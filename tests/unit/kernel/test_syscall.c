@@ -81,10 +81,10 @@ static enum cl_status call_all(uint64_t number, uint64_t a, uint64_t b, uint64_t
 
 static void *object_in(uint64_t slot, enum object_type type)
 {
-    struct object *found = NULL;
-    unsigned rights;
+    capability cap = cap_read(domain, slot);
+    struct object *found = cap_object(cap);
 
-    assert_int_equal(cap_lookup(domain, slot, OBJECT_NONE, 0, &found, &rights), CL_OK);
+    assert_int_not_equal(cap, 0);
     assert_int_equal(found->type, type);
     return found;
 }
@@ -120,9 +120,6 @@ static enum cl_status create_vm(uint64_t slot)
 
 static void a_copy_never_has_more_rights(void **state)
 {
-    struct object *found;
-    unsigned rights;
-
     (void)state;
     begin();
     for (unsigned have = 0; have <= RIGHT_ALL; have += 7) {
@@ -133,8 +130,8 @@ static void a_copy_never_has_more_rights(void **state)
             assert_int_equal(status, allowed ? CL_OK : CL_NO_RIGHT);
             if (status != CL_OK)
                 continue;
-            assert_int_equal(cap_lookup(domain, FREE + 1, OBJECT_NONE, 0, &found, &rights), CL_OK);
-            assert_int_equal(rights, wanted);
+            assert_ptr_equal(cap_object(cap_read(domain, FREE + 1)), &events->object);
+            assert_int_equal(cap_rights(cap_read(domain, FREE + 1)), wanted);
             assert_int_equal(call(SYS_CAP_DELETE, SELF, FREE + 1, 0, 0, 0, 0), CL_OK);
         }
         cap_remove(domain, FREE);
@@ -492,11 +489,9 @@ static void wake(struct thread *sleeper)
 
 static void random_pokes_at_vcpu_pages(struct thread *caller)
 {
-    struct object *found;
-    unsigned rights;
+    struct object *found = cap_quick(caller->domain, fake_random(24), OBJECT_VCPU, 0);
 
-    if (cap_lookup(caller->domain, fake_random(24), OBJECT_NONE, 0, &found, &rights) != CL_OK ||
-        found->type != OBJECT_VCPU || found->dead)
+    if (found == NULL)
         return;
     struct vcpu_page *page = ((struct vcpu *)found)->page;
     page->dirty = (uint32_t)random_word();
@@ -510,11 +505,10 @@ static void random_pokes_at_vcpu_pages(struct thread *caller)
 static uint64_t slot_with(const struct domain *caller, unsigned type)
 {
     uint64_t found = 0, seen = 0;
-    struct object *object;
-    unsigned rights;
 
     for (uint64_t slot = 1; slot < caller->slot_count; slot++) {
-        if (caller->slots[slot] == 0 || cap_lookup(caller, slot, OBJECT_NONE, 0, &object, &rights) != CL_OK)
+        const struct object *object = cap_object(caller->slots[slot]);
+        if (caller->slots[slot] == 0)
             continue;
         if (type != OBJECT_NONE && (object->type != type || (object->dead && fake_random(8) != 0)))
             continue;
