@@ -17,12 +17,10 @@ enum cl_status call_lookup(struct call *call, unsigned argument, enum object_typ
     if ((cap_rights(cap) & rights) != rights)
         return refuse(CL_NO_RIGHT, "slot %lu: the call needs rights %x, the capability has %x", slot, rights,
                       cap_rights(cap));
-    if (type == OBJECT_NONE)
-        return CL_OK;
-    if (found->type != type)
+    if (type != OBJECT_NONE && found->type != type)
         return refuse(CL_BAD_CAPABILITY, "slot %lu is %s, the call needs %s", slot, object_kinds[found->type].name,
                       object_kinds[type].name);
-    if (found->dead)
+    if (found->dead && (rights & RIGHT_DESTROY) == 0)
         return refuse(CL_STOPPED, "slot %lu: the object was destroyed", slot);
     return CL_OK;
 }

@@ -82,7 +82,7 @@ static enum cl_status dispatch(struct call *call)
     enum cl_status status;
 
     if (call->number >= SYS_COUNT)
-        return refuse(CL_BAD_CALL, "no system call has the number %lu", call->thread->registers.rax);
+        return refuse(CL_BAD_CALL, "no system call has the number %lu", call->number);
     if (!syscall_rules[call->number].structure)
         return decode_and_commit(call);
     lock_acquire(&structure_lock);
@@ -110,7 +110,7 @@ void syscall_handler(struct registers *registers)
     if (registers->rax == SYS_VCPU_RUN && run_quickly(thread, registers))
         kernel_exit();
 
-    call.number = registers->rax < SYS_COUNT ? (enum syscall_number)registers->rax : SYS_COUNT;
+    call.number = registers->rax;
     call.thread = thread;
     call.domain = thread->domain;
     call.argument[0] = registers->rdi;

@@ -16,7 +16,7 @@ struct domain;
 struct object;
 
 struct call {
-    enum syscall_number number;
+    uint64_t number;       /* enum syscall_number */
     struct thread *thread; /* the caller */
     struct domain *domain; /* and its domain */
     uint64_t argument[SYSCALL_ARGUMENTS];
@@ -34,9 +34,9 @@ struct call {
 /* Where a struct `type` that the call makes is put. */
 #define CALL_MADE(call, type) ((struct type **)&(call)->made)
 
-/* Find the object in the slot that argument `argument` names, of type `type` and alive (OBJECT_NONE: of any type, perhaps
- * destroyed), with all of `rights`. No lock: it is good until the call ends (object.h). CL_BAD_CAPABILITY, CL_NO_RIGHT,
- * CL_STOPPED (destroyed). */
+/* Find the object in the slot that argument `argument` names, of type `type` (OBJECT_NONE: of any), with all of `rights`.
+ * Only to be destroyed it may be destroyed already. No lock: it is good until the call ends (object.h).
+ * CL_BAD_CAPABILITY, CL_NO_RIGHT, CL_STOPPED (destroyed). */
 enum cl_status call_lookup(struct call *call, unsigned argument, enum object_type type, unsigned rights) CL_MUST_CHECK;
 
 /* A name out of the page's data: printable, shorter than `size`, NUL-terminated. CL_BAD_ARGUMENT. */

@@ -44,8 +44,6 @@ enum cl_status sys_cap_copy(struct call *call)
     struct domain *target = CALL_OBJECT(call, domain, 1);
 
     TRY(cap_check_free(target, call->argument[2]));
-    if (call->object[0]->dead)
-        return refuse(CL_STOPPED, "slot %lu: the object was destroyed", call->argument[0]);
     if ((call->argument[3] & ~(uint64_t)call->rights[0]) != 0)
         return refuse(CL_NO_RIGHT, "a copy with rights %lx of a capability with %x", call->argument[3],
                       call->rights[0]);
@@ -59,7 +57,7 @@ enum cl_status sys_cap_delete(struct call *call)
 {
     struct domain *target = CALL_OBJECT(call, domain, 0);
 
-    if (call->argument[1] >= target->slot_count || target->slots[call->argument[1]] == 0)
+    if (cap_read(target, call->argument[1]) == 0)
         return refuse(CL_NOT_FOUND, "slot %lu holds no capability", call->argument[1]);
 
     cap_remove(target, call->argument[1]);

@@ -32,8 +32,6 @@ static enum cl_status target_space(const struct call *call, unsigned index, stru
 {
     struct object *object = call->object[index];
 
-    if (object->dead)
-        return refuse(CL_STOPPED, "slot %lu: the target was destroyed", call->argument[index]);
     if (object->type == OBJECT_DOMAIN)
         *space = &((struct domain *)object)->space;
     else if (object->type == OBJECT_VM)
