@@ -16,15 +16,12 @@
 #define REGION_FRAMES (REGION_BLOCKS * BLOCK_FRAMES)
 #define FOUR_GIB_FRAMES (UINT64_C(1) << (32 - PAGE_SHIFT))
 
-enum block_kind {
-    WHOLE,
-    BROKEN,
-    KIND_COUNT
-};                                   /* all frames are free, some are; a block of which none is, is in no list */
-enum zone { LOW, HIGH, ZONE_COUNT }; /* on this side of 4 GiB, beyond it */
+/* Lists of blocks that have free frames, in the order in which they are taken from: those of which some are free, then
+ * those of which all are; each first beyond 4 GiB and then on this side of it. */
+enum { BROKEN_HIGH, BROKEN_LOW, WHOLE_HIGH, WHOLE_LOW, LIST_COUNT };
 
 struct block {
-    struct link link;     /* in the list of its zone and kind */
+    struct link link;     /* in one of the lists; in none if nothing is free */
     uint64_t first;       /* frame */
     uint64_t free_frames; /* how many bits are set */
     uint64_t free[BLOCK_FRAMES / 64];
@@ -32,10 +29,10 @@ struct block {
 
 static struct frames {
     struct spinlock lock;
-    struct block **regions;                      /* NULL: no RAM there */
-    uint64_t region_count;                       /* [o] */
-    struct link *blocks[ZONE_COUNT][KIND_COUNT]; /* the one that was used last comes first */
-    uint64_t total;                              /* in frames, as is the next */
+    struct block **regions;         /* NULL: no RAM there */
+    uint64_t region_count;          /* [o] */
+    struct link *lists[LIST_COUNT]; /* the block that was used last comes first */
+    uint64_t total;                 /* in frames, as is the next */
     uint64_t free;
 } frames; /* [o] set once; the rest by the lock */
 
@@ -70,10 +67,10 @@ static void turn(struct block *block, uint64_t frame, uint64_t count, bool to_fr
     block->free_frames += to_free ? count : -count;
     frames.free += to_free ? count : -count;
     list_remove(&block->link);
-    if (block->free_frames > 0)
-        list_push(&frames.blocks[block->first < FOUR_GIB_FRAMES ? LOW : HIGH]
-                                [block->free_frames == BLOCK_FRAMES ? WHOLE : BROKEN],
-                  &block->link);
+    if (block->free_frames > 0) {
+        unsigned list = block->free_frames == BLOCK_FRAMES ? WHOLE_HIGH : BROKEN_HIGH;
+        list_push(&frames.lists[block->first < FOUR_GIB_FRAMES ? list + 1 : list], &block->link);
+    }
 }
 
 static void add_region(uint64_t region)
@@ -109,11 +106,10 @@ void frames_add(struct hpa base, uint64_t size_bytes)
 
 static struct block *find(unsigned page_shift, bool below_4gib)
 {
-    for (int kind = page_shift == PAGE_SHIFT ? BROKEN : WHOLE; kind >= WHOLE; kind--) {
-        for (int zone = below_4gib ? LOW : HIGH; zone >= LOW; zone--) {
-            if (frames.blocks[zone][kind] != NULL)
-                return container_of(frames.blocks[zone][kind], struct block, link);
-        }
+    for (unsigned list = page_shift == PAGE_SHIFT ? BROKEN_HIGH : WHOLE_HIGH; list < LIST_COUNT; list++) {
+        bool is_low = list == BROKEN_LOW || list == WHOLE_LOW;
+        if (frames.lists[list] != NULL && (is_low || !below_4gib))
+            return container_of(frames.lists[list], struct block, link);
     }
     return NULL;
 }

@@ -148,14 +148,13 @@ enum cl_status space_unmap(struct space *space, uint64_t address)
     return mapping_remove(mapping);
 }
 
-enum cl_status space_unmap_kernel_page(struct space *space, uint64_t *address)
+enum cl_status space_unmap_kernel_page(struct space *space, const void *page, uint64_t address)
 {
-    enum cl_status status = *address != 0 ? space_unmap(space, *address) : CL_OK;
+    struct mapping *mapping = mapping_of(*find(space, address));
 
-    if (status == CL_IN_PROGRESS)
-        return status;
-    *address = 0; /* CL_NOT_FOUND: the domain was taken apart first */
-    return CL_OK;
+    if (page == NULL || mapping == NULL || mapping->memory != NULL || mapping->offset != pool_physical(page).value)
+        return CL_OK;
+    return mapping_remove(mapping);
 }
 
 enum cl_status space_unmap_all(struct space *space)

@@ -77,8 +77,8 @@ enum cl_status space_map_kernel_page(struct space *space, const void *page, uint
 /* Remove the mapping that starts at `address`: CL_IN_PROGRESS until no CPU can still use it. Structure lock. */
 enum cl_status space_unmap(struct space *space, uint64_t address) CL_MUST_CHECK;
 
-/* The same for a page entered by space_map_kernel_page at `*address`, which becomes 0; one that is gone already is fine. */
-enum cl_status space_unmap_kernel_page(struct space *space, uint64_t *address) CL_MUST_CHECK;
+/* The same for a page entered by space_map_kernel_page; one that is not there, or not any more, is fine. */
+enum cl_status space_unmap_kernel_page(struct space *space, const void *page, uint64_t address) CL_MUST_CHECK;
 
 /* Remove some mapping of a space that is being destroyed; CL_OK when none is left. */
 enum cl_status space_unmap_all(struct space *space) CL_MUST_CHECK;

@@ -139,7 +139,7 @@ enum cl_status thread_destroy(struct object *object)
     if (!thread_stop(thread))
         return CL_IN_PROGRESS;
     TRY(notification_watch(NULL, thread));
-    return space_unmap_kernel_page(&thread->domain->space, &thread->page_address);
+    return space_unmap_kernel_page(&thread->domain->space, thread->page, thread->page_address);
 }
 
 bool thread_free(struct object *object)

@@ -37,7 +37,7 @@ struct thread {
     struct object object;
     struct registers registers __attribute__((aligned(16)));
     struct thread_page *page; /* [o] in the pool, mapped in its domain */
-    uint64_t page_address;    /* [s] where, 0: not mapped any more */
+    uint64_t page_address;    /* [o] where */
     struct domain *domain;    /* [o] holds a reference */
     struct xstate *xstate;    /* [o] */
     struct sched_thread sched;

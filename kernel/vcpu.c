@@ -102,7 +102,7 @@ enum cl_status vcpu_destroy(struct object *object)
             cpu_attention(&cpus[where], ATTENTION_UNLOAD);
         return CL_IN_PROGRESS;
     }
-    TRY(space_unmap_kernel_page(&vcpu->page_domain->space, &vcpu->page_address));
+    TRY(space_unmap_kernel_page(&vcpu->page_domain->space, vcpu->page, vcpu->page_address));
     if (vcpu->vm->vcpu[vcpu->index] == vcpu) {
         vcpu->vm->vcpu[vcpu->index] = NULL;
         vcpu->vm->vcpu_count--;

@@ -41,7 +41,7 @@ struct vcpu {
     uint32_t signals;           /* [a] enum vcpu_signal */
     uint32_t activity;          /* [t] enum vcpu_activity */
     struct domain *page_domain; /* [o] where the page is mapped; holds a reference */
-    uint64_t page_address;      /* [s] 0: no longer */
+    uint64_t page_address;      /* [o] */
     struct vlapic lapic;        /* [a] own rules */
 };
 /* [o] set once, before the object is shared; [t] only by the runner, or with no runner under the structure lock;
