@@ -53,7 +53,10 @@ enum cl_status pt_create(struct pt *pt, const struct pt_format *format, struct a
 {
     *pt = (struct pt){ .format = format, .account = account };
     pt->root = add_table(pt);
-    return pt->root != NULL ? CL_OK : CL_NO_MEMORY;
+    if (pt->root == NULL)
+        return CL_NO_MEMORY;
+    pt->root_place = pool_physical(pt->root);
+    return CL_OK;
 }
 
 bool pt_destroy(struct pt *pt, unsigned budget)
@@ -124,9 +127,4 @@ bool pt_remove_next(struct pt *pt, uint64_t *cursor, uint64_t end, unsigned *bud
         }
     }
     return false;
-}
-
-struct hpa pt_root(const struct pt *pt)
-{
-    return pool_physical(pt->root);
 }

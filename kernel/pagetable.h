@@ -25,6 +25,7 @@ struct pt {
     const struct pt_format *format;
     struct account *account; /* pays for table pages */
     uint64_t *root;          /* in the pool */
+    struct hpa root_place;   /* the same for hardware */
     void *tables;            /* all that it has of them, each the pool_note of the next */
 };
 
@@ -59,6 +60,9 @@ uint64_t *pt_get(const struct pt *pt, uint64_t address, struct pt_leaf *leaf);
 bool pt_remove_next(struct pt *pt, uint64_t *cursor, uint64_t end, unsigned *budget, struct pt_leaf *leaf);
 
 /* Physical address of the root, for CR3, nCR3, EPTP. */
-struct hpa pt_root(const struct pt *pt);
+static inline struct hpa pt_root(const struct pt *pt)
+{
+    return pt->root_place;
+}
 
 #endif
