@@ -74,7 +74,8 @@ enum vcpu_group {
     VCPU_GROUP_EVENTS = 1 << 4,   /* event */
     VCPU_GROUP_MSRS = 1 << 5,     /* msr[] */
     VCPU_GROUP_ALL = (1 << 6) - 1,
-    /* In `valid` only: of segment[] what decoding needs. In 64-bit mode CS, SS, and the bases of FS and GS; else all. */
+    /* In `valid` only: of segment[] what decoding needs. In 64-bit mode the attributes of CS and SS and the bases of FS
+     * and GS; else all. */
     VCPU_GROUP_CODE = 1 << 6
 };
 

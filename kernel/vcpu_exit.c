@@ -20,7 +20,6 @@
 #define CPUID_1_EDX_APIC (1u << 9)
 #define LEAF_XSAVE 0xdu
 #define LEAF_AMD_TOPOLOGY 0x8000001eu
-#define XCR0_AVX512 UINT64_C(0xe0)
 
 /* A function of its own, whatever the compiler thinks. */
 #define HANDLER __attribute__((noinline))
@@ -159,24 +158,15 @@ static HANDLER enum vcpu_exit_reason handle_msr(struct vcpu *vcpu, const struct 
     return advance(vcpu, exit, LENGTH_TWO);
 }
 
-/* SDM Vol. 1 13.3: what XCR0 may hold. */
-static bool xcr0_is_legal(const struct vcpu *vcpu, uint64_t value)
-{
-    const struct vm_cpuid_entry *entry = vm_cpuid_find(vcpu->vm, LEAF_XSAVE, 0);
-    uint64_t allowed = entry != NULL ? (entry->eax | (uint64_t)entry->edx << 32) & xstate_mask : 0;
-    uint64_t avx512 = value & XCR0_AVX512;
-
-    return (value & 1) != 0 && (value & ~allowed) == 0 && ((value & 4) == 0 || (value & 2) != 0) &&
-           (avx512 == 0 || (avx512 == XCR0_AVX512 && (value & 4) != 0));
-}
-
 static HANDLER enum vcpu_exit_reason handle_xsetbv(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     uint64_t value = edx_eax(vcpu);
+    const struct vm_cpuid_entry *entry = vm_cpuid_find(vcpu->vm, LEAF_XSAVE, 0);
+    uint64_t allowed = entry != NULL ? (entry->eax | (uint64_t)entry->edx << 32) & xstate_mask : 0;
 
     virt->vcpu_get(vcpu, VCPU_GROUP_CODE);
     unsigned cpl = vcpu->page->segment[SEG_SS].attributes >> SEG_ATTR_DPL_SHIFT & 3;
-    if (cpl != 0 || (uint32_t)vcpu->page->gpr[GPR_RCX] != 0 || !xcr0_is_legal(vcpu, value))
+    if (cpl != 0 || (uint32_t)vcpu->page->gpr[GPR_RCX] != 0 || !xstate_xcr0_valid(value, allowed))
         return raise_gp(vcpu);
     vcpu->xcr0 = value;
     xstate_switch(this_cpu(), vcpu->xstate, value);

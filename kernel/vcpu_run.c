@@ -206,7 +206,7 @@ static bool deliver_events(struct vcpu *vcpu)
             ask_8259 = true;
         }
     }
-    virt->vcpu_window(vcpu, interrupt || vlapic_cr8_threshold(lapic) != 0, nmi);
+    virt->vcpu_window(vcpu, interrupt, nmi, vlapic_cr8_threshold(lapic));
     return ask_8259;
 }
 

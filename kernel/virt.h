@@ -20,10 +20,9 @@ struct account;
 
 /* What ended a stay in the guest, in the kernel's words. */
 enum virt_exit_kind {
-    VIRT_EXIT_INTERRUPT,        /* a physical interrupt is pending: the kernel opens a window for it */
-    VIRT_EXIT_NMI,              /* a physical NMI was taken, or is pending */
-    VIRT_EXIT_INTERRUPT_WINDOW, /* the guest can now take an interrupt (it was asked for) */
-    VIRT_EXIT_NMI_WINDOW,
+    VIRT_EXIT_INTERRUPT, /* a physical interrupt is pending: the kernel opens a window for it */
+    VIRT_EXIT_NMI,       /* a physical NMI was taken, or is pending */
+    VIRT_EXIT_WINDOW,    /* the guest can perhaps take what waits now */
     VIRT_EXIT_CPUID,
     VIRT_EXIT_HLT,
     VIRT_EXIT_RDMSR,
@@ -33,7 +32,7 @@ enum virt_exit_kind {
     VIRT_EXIT_PAUSE,
     VIRT_EXIT_IO,        /* exit->io, exit->next_rip */
     VIRT_EXIT_MEMORY,    /* exit->memory */
-    VIRT_EXIT_EXCEPTION, /* an intercepted exception: exit->vector, exit->error_code, exit->payload */
+    VIRT_EXIT_EXCEPTION, /* an intercepted exception: exit->vector, exit->error_code */
     VIRT_EXIT_DECODE,    /* exit->intercept, exit->detail: for the VMM */
     VIRT_EXIT_TASK_SWITCH,
     VIRT_EXIT_TRIPLE_FAULT,
@@ -53,7 +52,6 @@ struct virt_exit {
     uint32_t intercept; /* enum vcpu_intercept */
     uint32_t detail;
     uint64_t next_rip; /* for VIRT_EXIT_IO always set */
-    uint64_t payload;
     union {
         struct vcpu_exit_io io;
         struct vcpu_exit_memory memory;
@@ -78,8 +76,6 @@ struct virt_ops {
     /* Per-VM tables (MSR and I/O permission maps), charged to `account`; `vm->virt`. */
     enum cl_status (*vm_create)(struct vm *vm, struct account *account);
     void (*vm_destroy)(struct vm *vm, struct account *account);
-    /* Let the guest read and/or write an MSR of the kernel's compiled list without an exit. */
-    void (*vm_msr_pass)(struct vm *vm, uint32_t index, bool read, bool write);
 
     /* Control block in reset state (SDM Vol. 3A table 10-1: a CPU after RESET), charged to `account`; `vcpu->virt`. */
     enum cl_status (*vcpu_create)(struct vcpu *vcpu, struct account *account);
@@ -101,12 +97,13 @@ struct virt_ops {
     bool (*vcpu_interruptible)(struct vcpu *vcpu, bool nmi);
     /* Inject at the next entry; only when nothing else is queued. */
     void (*vcpu_inject)(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error);
-    /* Ask for an exit as soon as an interrupt or NMI can be taken; turn the wish off again. */
-    void (*vcpu_window)(struct vcpu *vcpu, bool interrupt, bool nmi);
+    /* Ask for an exit as soon as an interrupt or NMI can be taken, or CR8 falls below the threshold, if it is not 0; turn
+     * the wish off again. */
+    void (*vcpu_window)(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_threshold);
     /* The instruction is done: RIP = next_rip, interrupt shadow over, single-step trap pending if RFLAGS.TF. */
     void (*vcpu_advance)(struct vcpu *vcpu, uint64_t next_rip);
-    /* Read or write one MSR of the architectural list that the backend keeps in the control block (EFER, STAR, LSTAR,
-     * CSTAR, SFMASK, KERNEL_GS_BASE, FS/GS base, SYSENTER_*, PAT, DEBUGCTL as 0). False: #GP. */
+    /* Read or write an MSR of the architectural list that the backend keeps, if its accesses exit. False: #GP, or
+     * another's business. */
     bool (*vcpu_msr)(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value);
     /* Drop this CPU's translations of every guest before the next entry. */
     void (*cpu_flush)(void);

@@ -15,6 +15,21 @@ struct xstate {
 extern uint64_t xstate_mask; /* components that Cloison switches: XCR0 of ring 3, upper bound for guests */
 extern uint32_t xstate_size; /* bytes of a standard-format area for xstate_mask */
 
+#define XCR0_X87 UINT64_C(1)
+#define XCR0_SSE UINT64_C(2)
+#define XCR0_AVX UINT64_C(4)
+#define XCR0_BOUND UINT64_C(0x18)
+#define XCR0_AVX512 UINT64_C(0xE0)
+
+/* Whether XCR0 may be so, with the components `allowed` (SDM Vol. 1 13.3). */
+static inline bool xstate_xcr0_valid(uint64_t xcr0, uint64_t allowed)
+{
+    uint64_t bound = xcr0 & XCR0_BOUND, avx512 = xcr0 & XCR0_AVX512;
+
+    return (xcr0 & XCR0_X87) && !(xcr0 & ~(allowed | XCR0_X87)) && (!(xcr0 & XCR0_AVX) || (xcr0 & XCR0_SSE)) &&
+           (bound == 0 || bound == XCR0_BOUND) && (avx512 == 0 || (avx512 == XCR0_AVX512 && (xcr0 & XCR0_AVX)));
+}
+
 /* Find the components of this CPU. Boot CPU; then xstate_enable on every CPU (CR4.OSXSAVE, XCR0). */
 void xstate_probe(void);
 void xstate_enable(void);

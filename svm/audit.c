@@ -9,8 +9,8 @@
 static void print(const struct vcpu *vcpu, const struct svm_finding *findings, unsigned count)
 {
     for (unsigned i = 0; i < count && i < FINDINGS; i++)
-        log_line("vCPU %u: %s (APM Vol. 2 %s): %lx", vcpu->index, findings[i].rule, findings[i].section,
-                 findings[i].value);
+        log_line("vCPU %u: %s%s (APM Vol. 2 %s): %lx", vcpu->index, findings[i].of, findings[i].rule,
+                 findings[i].section, findings[i].value);
 }
 
 unsigned svm_vcpu_audit(struct vcpu *vcpu)

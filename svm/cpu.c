@@ -5,41 +5,27 @@
 #include "kernel/string.h"
 #include "svm/svm.h"
 
-#define IOPM_BYTES (3 * PAGE_SIZE) /* 64 K ports, and three more bits that an access to the last one looks at */
-#define HOST_BYTES (2 * PAGE_SIZE)
-
 struct svm_cpu svm_cpus[MAX_CPUS];
 
-/* Every I/O port exits: the map is full of ones and the same for all VMs. Made with the first CPU. */
-static enum cl_status iopm_create(void)
-{
-    void *map = pool_take(NULL, IOPM_BYTES);
-
-    if (map == NULL)
-        return CL_NO_MEMORY;
-    memset(map, 0xFF, IOPM_BYTES);
-    svm_host.iopm_pa = pool_physical(map).value;
-    return CL_OK;
-}
-
-/* APM Vol. 2 15.4, 15.30.4. The two pages of a CPU are taken once and stay with it. */
+/* APM Vol. 2 15.4, 15.30.4. The two pages of a CPU are taken once and stay with it. The I/O permission map is
+ * one for all: every port exits, from every VM. No guest runs before all CPUs are enabled. */
 enum cl_status svm_cpu_enable(void)
 {
+    static void *iopm;
     struct svm_cpu *cpu = &svm_cpus[cpu_index()];
 
-    if (svm_host.iopm_pa == 0)
-        TRY(iopm_create());
     if (cpu->host_area == NULL)
         cpu->host_area = pool_take(NULL, HOST_BYTES);
-    if (cpu->host_area == NULL)
+    if (iopm == NULL)
+        iopm = pool_take(NULL, IOPM_BYTES);
+    if (iopm == NULL || cpu->host_area == NULL)
         return CL_NO_MEMORY;
+    memset(iopm, 0xFF, IOPM_BYTES);
+    svm_host.iopm_pa = pool_physical(iopm).value;
     cpu->host_pa = pool_physical(cpu->host_area).value;
 
     x86_wrmsr(MSR_EFER, x86_rdmsr(MSR_EFER) | EFER_SVME);
     x86_wrmsr(MSR_VM_HSAVE_PA, cpu->host_pa + PAGE_SIZE);
-    if (svm_host.has_rdtscp)
-        x86_wrmsr(MSR_TSC_AUX, 0);
-    cpu->tsc_aux = 0;
     cpu->generation++;
     cpu->next_asid = svm_host.asid_count; /* whoever ran guests before us may have left translations */
     return CL_OK;
@@ -64,7 +50,6 @@ const struct virt_ops svm_ops = {
     .cpu_disable = svm_cpu_disable,
     .vm_create = svm_vm_create,
     .vm_destroy = svm_vm_destroy,
-    .vm_msr_pass = svm_vm_msr_pass,
     .vcpu_create = svm_vcpu_create,
     .vcpu_destroy = svm_vcpu_destroy,
     .vcpu_load = svm_vcpu_load,

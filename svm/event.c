@@ -6,18 +6,15 @@
  * RIP still stands on its instruction, so running the guest delivers it.
  *
  * SVM does not say when an NMI handler ends. After an NMI was injected IRET is intercepted; that exit comes before the
- * IRET, so the guest is stepped over it with RFLAGS.TF, which it must not see: no event is injected meanwhile, every
- * exception is intercepted, and TF and DR6 are put back whatever happens.
+ * IRET, so the guest is stepped over it. Where the processor would forget an interrupt shadow at the next entry, the
+ * instruction behind STI is stepped over, too: an interrupt let in between STI and HLT is one that the guest then waits
+ * for in vain.
  *
- * The same step goes over the instruction behind STI where the processor would forget the shadow at the next entry: an
- * interrupt let in between STI and HLT is one that the guest then waits for in vain.
+ * A step is RFLAGS.TF, which the guest must not see: no event is injected meanwhile, every exception and PUSHF are
+ * intercepted, and TF and DR6 are put back at every exit.
  */
 #include "kernel/assert.h"
 #include "svm/svm.h"
-
-#define EXCEPTIONS_WITH_ERROR                                                                                          \
-    ((1u << VECTOR_DF) | (1u << VECTOR_TS) | (1u << VECTOR_NP) | (1u << VECTOR_SS) | (1u << VECTOR_GP) |               \
-     (1u << VECTOR_PF) | (1u << VECTOR_AC) | (1u << VECTOR_CP) | (3u << 29))
 
 bool svm_exception_has_error(unsigned vector)
 {
@@ -29,20 +26,19 @@ static unsigned event_type(uint64_t event)
     return (unsigned)((event & EVENT_TYPE) >> EVENT_TYPE_SHIFT);
 }
 
+static_assert((int)VCPU_EVENT_NMI == EVENT_TYPE_NMI && (int)VCPU_EVENT_EXCEPTION == EVENT_TYPE_EXCEPTION &&
+                  EVENT_TYPE_INTR == 0,
+              "but for interrupts the VMCB's types are those of abi/vcpu.h");
+
 /* Nothing to inject, 0, for the events that RIP stands on. */
 uint64_t svm_event_make(enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error)
 {
-    switch (type) {
-    case VCPU_EVENT_INTERRUPT:
-        return EVENT_VALID | (EVENT_TYPE_INTR << EVENT_TYPE_SHIFT) | vector;
-    case VCPU_EVENT_NMI:
-        return EVENT_VALID | (EVENT_TYPE_NMI << EVENT_TYPE_SHIFT) | VECTOR_NMI;
-    case VCPU_EVENT_EXCEPTION:
-        return EVENT_VALID | (EVENT_TYPE_EXCEPTION << EVENT_TYPE_SHIFT) | vector |
-               (has_error ? EVENT_ERROR_VALID | ((uint64_t)error << EVENT_ERROR_SHIFT) : 0);
-    default:
+    uint64_t vmcb_type = type == VCPU_EVENT_INTERRUPT ? EVENT_TYPE_INTR : type;
+
+    if (type == VCPU_EVENT_NONE || type > VCPU_EVENT_EXCEPTION)
         return 0;
-    }
+    return EVENT_VALID | vmcb_type << EVENT_TYPE_SHIFT | (type == VCPU_EVENT_NMI ? VECTOR_NMI : vector) |
+           (has_error && type == VCPU_EVENT_EXCEPTION ? EVENT_ERROR_VALID | ((uint64_t)error << EVENT_ERROR_SHIFT) : 0);
 }
 
 /* Nothing is queued or half done, and the guest's own state lets an event of this kind in. */
@@ -62,18 +58,13 @@ bool svm_vcpu_interruptible(struct vcpu *vcpu, bool nmi)
     return (svm->special & ~(uint32_t)SPECIAL_WINDOW) == 0 && guest_open(svm, READ_ONCE(vcpu->page->rflags), nmi);
 }
 
-static void intercept(struct svm_vcpu *svm, uint32_t what, bool on)
-{
-    uint32_t *word = &svm->vmcb->control.intercept_1;
-
-    *word = on ? *word | what : *word & ~what;
-}
-
 /* Record that an NMI handler runs, or that it has ended. */
 void svm_nmi_block(struct svm_vcpu *svm, bool blocked)
 {
+    struct vmcb_control *control = &svm->vmcb->control;
+
     svm->nmi_blocked = blocked;
-    intercept(svm, INTERCEPT_IRET, blocked);
+    control->intercept_1 = (control->intercept_1 & ~INTERCEPT_IRET) | (blocked ? INTERCEPT_IRET : 0);
 }
 
 /* An exception may come while an event waits, namely one that was met on the way to its handler. It goes first: another
@@ -81,19 +72,17 @@ void svm_nmi_block(struct svm_vcpu *svm, bool blocked)
 void svm_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error)
 {
     struct svm_vcpu *svm = vcpu->virt;
-    struct vmcb_control *control = &svm->vmcb->control;
-    uint64_t waiting = control->event_injection;
+    uint64_t *injection = &svm->vmcb->control.event_injection;
 
+    ASSERT(type != VCPU_EVENT_EXCEPTION || (vector < 32 && vector != VECTOR_NMI));
     svm_step_end(svm);
-    if ((waiting & EVENT_VALID) && event_type(waiting) != EVENT_TYPE_EXCEPTION) {
-        svm->deferred = waiting;
-        svm->special |= SPECIAL_DEFERRED;
+    if ((*injection & EVENT_VALID) && event_type(*injection) != EVENT_TYPE_EXCEPTION) {
+        svm->deferred = *injection;
+        svm->special |= SPECIAL_WAITING;
     }
-    if (type == VCPU_EVENT_EXCEPTION)
-        ASSERT(vector < 32 && vector != VECTOR_NMI);
     if (type == VCPU_EVENT_NMI)
         svm_nmi_block(svm, true);
-    control->event_injection = svm_event_make(type, vector, has_error, error);
+    *injection = svm_event_make(type, vector, has_error, error);
 }
 
 /* What the guest was about to take when it exited is taken at the next entry: EXITINTINFO has the form of EVENTINJ. A
@@ -104,96 +93,65 @@ void svm_event_requeue(struct svm_vcpu *svm, const struct virt_exit *exit)
     uint64_t event = svm->vmcb->control.exit_int_info;
     unsigned type = event_type(event), vector = (unsigned)(event & EVENT_VECTOR);
 
-    svm->vmcb->control.event_injection = 0;
     if (type == EVENT_TYPE_SOFTWARE || exit->kind == VIRT_EXIT_TASK_SWITCH || exit->kind == VIRT_EXIT_TRIPLE_FAULT)
         return;
-    if (type == EVENT_TYPE_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF))
-        return;
-    svm->vmcb->control.event_injection = event & ~EVENT_RESERVED;
+    if (type != EVENT_TYPE_EXCEPTION || (vector != VECTOR_BP && vector != VECTOR_OF))
+        svm->vmcb->control.event_injection = event & ~EVENT_RESERVED;
 }
 
 /* The virtual interrupt is a doorbell only: it is intercepted the moment that the guest could take it, and takes no
- * notice of TPR. An interrupt that waits for TPR alone has CR8 writes intercepted instead. While stepping over an IRET
- * nothing is armed: the end of the step is an exit by itself. */
-static void window_apply(struct svm_vcpu *svm)
-{
-    struct vmcb_control *control = &svm->vmcb->control;
-    bool armed = (svm->wish_interrupt || svm->wish_nmi) && !(svm->special & SPECIAL_STEP);
-
-    control->v_pending = armed ? V_IRQ : 0;
-    control->v_priority = V_INTR_PRIO_15 | V_IGN_TPR;
-    control->intercept_cr_write =
-        (uint16_t)((control->intercept_cr_write & ~(1u << 8)) | (svm->wish_cr8 ? 1u << 8 : 0));
-    intercept(svm, INTERCEPT_VINTR, armed);
-    svm->special = (svm->special & ~(uint32_t)SPECIAL_WINDOW) | (armed ? SPECIAL_WINDOW : 0);
-}
-
-/* `interrupt` is also the wish when an interrupt waits only for the guest to lower its TPR. For an NMI that is blocked
- * the exit comes at the end of its handler; for one that another event or an interrupt shadow holds up, as soon as the
+ * notice of TPR. An interrupt that waits for TPR alone has CR8 writes intercepted instead. An NMI that is blocked needs
+ * none: the end of its handler is an exit. One that another event or an interrupt shadow holds up comes as soon as the
  * guest runs with interrupts on. */
-void svm_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi)
+void svm_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_threshold)
 {
     struct svm_vcpu *svm = vcpu->virt;
-    struct vlapic *lapic = &vcpu->lapic;
+    struct vmcb_control *control = &svm->vmcb->control;
+    bool wanted = interrupt || (nmi && !svm->nmi_blocked);
 
-    if (!interrupt && !nmi && !svm->wish_interrupt && !svm->wish_nmi && !svm->wish_cr8)
-        return;
-    svm->wish_cr8 =
-        interrupt && vlapic_cr8_threshold(lapic) != 0 && vlapic_pending(lapic) < 0 && !vlapic_extint_pending(lapic);
-    svm->wish_interrupt = interrupt && !svm->wish_cr8;
-    svm->wish_nmi = nmi && !svm->nmi_blocked;
-    window_apply(svm);
+    control->intercept_cr_write =
+        (uint16_t)((control->intercept_cr_write & ~INTERCEPT_CR8) | (cr8_threshold != 0 ? INTERCEPT_CR8 : 0));
+    control->v_pending = 0;
+    svm->special = (svm->special & ~(uint32_t)SPECIAL_WINDOW) | (wanted ? SPECIAL_WINDOW : 0);
 }
 
-/* Before an entry that is not on the fast path. A debug trap comes before a deferred event. */
+/* Before an entry that is not on the fast path. A debug trap comes before a deferred event. While stepping no window is
+ * armed: the end of the step is an exit by itself. */
 void svm_event_prepare(struct svm_vcpu *svm)
 {
     struct vmcb *vmcb = svm->vmcb;
     uint64_t *injection = &vmcb->control.event_injection;
 
-    if (svm->special & SPECIAL_WINDOW)
-        vmcb->control.v_pending = V_IRQ; /* an emulator loses it at an exit */
+    vmcb->control.v_pending = (svm->special & (SPECIAL_WINDOW | SPECIAL_STEP)) == SPECIAL_WINDOW ? V_IRQ : 0;
     if (svm->special & SPECIAL_STEP) {
+        svm->step_guest_tf = vmcb->save.rflags & RFLAGS_TF;
+        svm->step_dr6 = vmcb->save.dr6;
         vmcb->save.rflags |= RFLAGS_TF;
-    } else if ((svm->special & SPECIAL_DEBUG) && !(*injection & EVENT_VALID)) {
+        vmcb->save.dr6 = DR6_FIXED;
+    } else if (svm->pending_debug != 0 && !(*injection & EVENT_VALID)) {
         vmcb->save.dr6 |= svm->pending_debug;
         *injection = svm_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0);
         svm->pending_debug = 0;
-        svm->special &= ~(uint32_t)SPECIAL_DEBUG;
-    } else if ((svm->special & SPECIAL_DEFERRED) &&
-               guest_open(svm, vmcb->save.rflags, event_type(svm->deferred) == EVENT_TYPE_NMI)) {
+    } else if (svm->deferred != 0 && guest_open(svm, vmcb->save.rflags, event_type(svm->deferred) == EVENT_TYPE_NMI)) {
         *injection = svm->deferred;
-        svm->special &= ~(uint32_t)SPECIAL_DEFERRED;
+        svm->deferred = 0;
     }
+    if (svm->pending_debug == 0 && svm->deferred == 0)
+        svm->special &= ~(uint32_t)SPECIAL_WAITING;
 }
 
-/* The guest stands on the IRET of its NMI handler. */
+/* The guest stands on the IRET of its NMI handler, or in an interrupt shadow that the next entry would forget. */
 void svm_step_begin(struct svm_vcpu *svm)
 {
-    struct vmcb *vmcb = svm->vmcb;
+    struct vmcb_control *control = &svm->vmcb->control;
 
     svm->special |= SPECIAL_STEP;
-    svm->step_guest_tf = vmcb->save.rflags & RFLAGS_TF;
-    svm->step_rip = vmcb->save.rip;
-    svm->step_dr6 = vmcb->save.dr6;
-    vmcb->control.intercept_1 &= ~INTERCEPT_IRET;
-    vmcb->control.intercept_exceptions = UINT32_MAX;
-    window_apply(svm);
+    control->intercept_1 = (control->intercept_1 & ~INTERCEPT_IRET) | INTERCEPT_PUSHF;
+    control->intercept_exceptions = UINT32_MAX;
 }
 
-/* The guest stands in an interrupt shadow that the next entry would forget. PUSHF would show TF: it ends the step. In an
- * NMI handler, where no interrupt gets in, the shadow does not matter. */
-void svm_step_shadow(struct svm_vcpu *svm)
-{
-    if (svm->nmi_blocked || (svm->special & SPECIAL_STEP))
-        return;
-    svm_step_begin(svm);
-    svm->step_shadow = true;
-    svm->vmcb->control.intercept_1 |= INTERCEPT_PUSHF;
-}
-
-/* The IRET is over, or its place was taken by something else that ends the blocking (SDM Vol. 3A 6.7.1: also an IRET
- * that faults). Nothing happens when there is no step. */
+/* The instruction is over, or its place was taken by something else. An NMI handler's IRET that faults ends the blocking,
+ * too (SDM Vol. 3A 6.7.1). Nothing happens when there is no step. */
 void svm_step_end(struct svm_vcpu *svm)
 {
     if (!(svm->special & SPECIAL_STEP))
@@ -201,38 +159,26 @@ void svm_step_end(struct svm_vcpu *svm)
     svm->special &= ~(uint32_t)SPECIAL_STEP;
     svm->vmcb->control.intercept_exceptions = SVM_EXCEPTIONS;
     svm->vmcb->control.intercept_1 &= ~INTERCEPT_PUSHF;
-    svm->step_shadow = false;
     svm_nmi_block(svm, false);
-    window_apply(svm);
 }
 
-/* An exit while stepping: make it what the guest and the kernel would have seen without the step. Until the IRET is done
- * the flags are the interrupted handler's with our TF in them; after it they are those that it popped. */
+/* An exit while stepping: make it what the guest and the kernel would have seen without the step. A trap without a cause
+ * is ours: an emulator commits DR6 only on delivery. Behind IRET the flags are those that it popped, else the guest's
+ * with our TF in them. Exceptions go on to the guest, but for those that its INT3 or INTO raises again. */
 void svm_step_exit(struct svm_vcpu *svm, struct virt_exit *exit)
 {
-    struct vmcb *vmcb = svm->vmcb;
-    uint64_t new_dr6 = vmcb->save.dr6 & ~svm->step_dr6 & DR6_EVENTS;
-    bool trapped = exit->kind == VIRT_EXIT_EXCEPTION && exit->vector == VECTOR_DB && vmcb->save.rip != svm->step_rip;
+    struct vmcb_save *save = &svm->vmcb->save;
+    bool exception = exit->kind == VIRT_EXIT_EXCEPTION, debug = exception && exit->vector == VECTOR_DB;
+    uint64_t causes = debug ? save->dr6 & DR6_EVENTS : 0;
+    bool done = debug && (causes == 0 || (causes & DR6_BS));
 
-    if ((!trapped || svm->step_shadow) && !svm->step_guest_tf)
-        vmcb->save.rflags &= ~RFLAGS_TF;
-    if (exit->kind == VIRT_EXIT_TASK_SWITCH || (svm->step_shadow && exit->kind != VIRT_EXIT_INTERRUPT))
+    if (done)
+        causes = (causes & ~DR6_BS) | (svm->step_guest_tf ? DR6_BS : 0);
+    save->dr6 = svm->step_dr6 | causes;
+    if (!svm->step_guest_tf && !(done && svm->nmi_blocked))
+        save->rflags &= ~RFLAGS_TF;
+    if (exception || exit->kind == VIRT_EXIT_WINDOW || exit->kind == VIRT_EXIT_TASK_SWITCH)
         svm_step_end(svm);
-    if (exit->kind != VIRT_EXIT_EXCEPTION)
-        return;
-
-    svm_step_end(svm);
-    if (!trapped && exit->vector != VECTOR_DB) {
-        vmcb->control.event_injection =
-            svm_event_make(VCPU_EVENT_EXCEPTION, exit->vector, exit->has_error_code, exit->error_code);
-        if (exit->vector == VECTOR_PF)
-            vmcb->save.cr2 = vmcb->control.exit_info_2;
-    } else if (!trapped || svm->step_guest_tf || (new_dr6 & DR6_BREAKPOINTS)) {
-        if (trapped && !svm->step_guest_tf)
-            vmcb->save.dr6 &= ~(DR6_BS & ~svm->step_dr6);
-        vmcb->control.event_injection = svm_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0);
-    } else {
-        vmcb->save.dr6 = svm->step_dr6;
-    }
-    *exit = (struct virt_exit){ .kind = VIRT_EXIT_NMI_WINDOW };
+    if (exception && ((debug && causes == 0) || exit->vector == VECTOR_BP || exit->vector == VECTOR_OF))
+        exit->kind = VIRT_EXIT_WINDOW;
 }

@@ -16,7 +16,7 @@ enum svm_exit_finish {
     SVM_EXIT_IO,
     SVM_EXIT_MSR,
     SVM_EXIT_TASK,
-    SVM_EXIT_WINDOW,
+    SVM_EXIT_MEMORY,
     SVM_EXIT_IRET,
 };
 
@@ -25,6 +25,9 @@ struct svm_exit_row {
     uint8_t finish;     /* enum svm_exit_finish */
     uint16_t intercept; /* enum vcpu_intercept */
 };
-extern const struct svm_exit_row svm_exit_rows[VMEXIT_TABLE_END];
+
+/* Behind the codes below VMEXIT_TABLE_END: nested page faults; all the others. */
+enum { SVM_EXIT_ROW_NPF = VMEXIT_TABLE_END, SVM_EXIT_ROW_OTHER, SVM_EXIT_ROWS };
+extern const struct svm_exit_row svm_exit_rows[SVM_EXIT_ROWS];
 
 #endif

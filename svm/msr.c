@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* msr.c: the MSRs that live in the VMCB, as RDMSR and WRMSR see them. */
+/* msr.c: the MSRs of the VMCB whose accesses exit. */
 #include "kernel/vcpu.h"
-#include "svm/state_table.h"
-
-#define DEBUGCTL_KNOWN UINT64_C(0x3F)
+#include "svm/svm.h"
 
 /* Types 0, 1, 4, 5, 6, 7 in each byte: APM Vol. 2 7.8.1. */
 bool svm_pat_valid(uint64_t pat)
@@ -12,24 +10,6 @@ bool svm_pat_valid(uint64_t pat)
         if ((pat & 0xFF) > 7 || (pat & 0xFE) == 2)
             return false;
     return true;
-}
-
-bool svm_register_write(struct vmcb_save *save, const struct svm_register *r, uint64_t value)
-{
-    if ((r->value == SVM_VALUE_ADDRESS && !svm_canonical(value)) ||
-        (r->value == SVM_VALUE_PAT && !svm_pat_valid(value)))
-        return false;
-    *svm_register_field(save, r) = value;
-    return true;
-}
-
-/* The table's row for this MSR; NULL when the state-save area has it not. */
-static const struct svm_register *find(uint32_t index)
-{
-    for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++)
-        if (svm_registers[i].msr == index)
-            return &svm_registers[i];
-    return NULL;
 }
 
 /* EFER with LMA as LME and paging make it (APM Vol. 2 14.6.1): no one writes it. */
@@ -54,47 +34,26 @@ static bool efer_write(struct svm_vcpu *svm, uint64_t value)
     return true;
 }
 
-void svm_tsc_aux_load(struct svm_cpu *cpu, const struct svm_vcpu *svm)
-{
-    if (svm_host.has_rdtscp && cpu->tsc_aux != svm->tsc_aux) {
-        x86_wrmsr(MSR_TSC_AUX, svm->tsc_aux);
-        cpu->tsc_aux = svm->tsc_aux;
-    }
-}
-
-bool svm_tsc_aux_set(struct svm_vcpu *svm, uint64_t value)
-{
-    if (value > UINT32_MAX)
-        return false;
-    svm->tsc_aux = (uint32_t)value;
-    if (svm->loaded)
-        svm_tsc_aux_load(svm->cpu, svm);
-    return true;
-}
-
-/* Branch records and stepping are not offered: what would turn them on in DEBUGCTL is dropped. */
+/* The others of the state-save area do not exit (permissions.c). The guest's TSC_AUX is in the register while it runs. */
 bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value)
 {
     struct svm_vcpu *svm = vcpu->virt;
     struct vmcb_save *save = &svm->vmcb->save;
-    const struct svm_register *r = find(index);
+    bool is_aux = index == MSR_TSC_AUX && svm_host.has_rdtscp;
 
-    if (r != NULL) {
-        if (write)
-            return svm_register_write(save, r, *value);
-        *value = *svm_register_field(save, r);
-    } else if (index == MSR_EFER) {
-        if (write)
-            return efer_write(svm, *value);
+    if (index == MSR_EFER && write)
+        return efer_write(svm, *value);
+    if (index == MSR_EFER) {
         *value = save->efer & ~EFER_SVME;
-    } else if (index == MSR_DEBUGCTL) {
-        if (write)
-            return (*value & ~DEBUGCTL_KNOWN) == 0;
-        *value = 0;
-    } else if (index == MSR_TSC_AUX && svm_host.has_rdtscp) {
-        if (write)
-            return svm_tsc_aux_set(svm, *value);
+    } else if (index == MSR_PAT && !write) {
+        *value = save->g_pat;
+    } else if (index == MSR_PAT && svm_pat_valid(*value)) {
+        save->g_pat = *value;
+    } else if (is_aux && !write) {
         *value = svm->tsc_aux;
+    } else if (is_aux && *value <= UINT32_MAX) {
+        svm->tsc_aux = *value;
+        x86_wrmsr(MSR_TSC_AUX, svm->tsc_aux);
     } else {
         return false;
     }

@@ -3,8 +3,8 @@
 #include "svm/svm.h"
 
 #define INTERCEPTS_1                                                                                                   \
-    (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CR0_SELECTIVE | INTERCEPT_RDPMC | INTERCEPT_CPUID |   \
-     INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO_PROT | INTERCEPT_MSR_PROT |                   \
+    (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_VINTR | INTERCEPT_CR0_SELECTIVE | INTERCEPT_RDPMC |   \
+     INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO_PROT | INTERCEPT_MSR_PROT | \
      INTERCEPT_TASK_SWITCH | INTERCEPT_SHUTDOWN)
 #define INTERCEPTS_2                                                                                                   \
     (INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |     \
@@ -22,6 +22,7 @@ const struct vmcb_control svm_reset_control = {
     .intercept_exceptions = SVM_EXCEPTIONS,
     .intercept_1 = INTERCEPTS_1,
     .intercept_2 = INTERCEPTS_2,
+    .v_priority = V_INTR_PRIO_15 | V_IGN_TPR,
     .v_control = V_INTR_MASKING,
     .nested_control = NESTED_PAGING,
 };

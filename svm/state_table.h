@@ -5,28 +5,44 @@
 
 #include "svm/svm.h"
 
-enum svm_value { SVM_VALUE_ANY, SVM_VALUE_ADDRESS, SVM_VALUE_PAT };
-
 struct svm_register {
     uint32_t msr;
     uint16_t page; /* offset in struct vcpu_page; 0: it is part of something else there */
     uint16_t save; /* offset in struct vmcb_save */
-    enum svm_value value;
+    bool address;  /* canonical */
 };
 #define SVM_REGISTER_COUNT 11
 extern const struct svm_register svm_registers[SVM_REGISTER_COUNT];
 
-static inline uint64_t *svm_register_field(struct vmcb_save *save, const struct svm_register *r)
+static inline uint64_t *svm_page_field(struct vcpu_page *page, unsigned i)
 {
-    return (uint64_t *)((char *)save + r->save);
+    return (uint64_t *)((char *)page + svm_registers[i].page);
 }
 
-/* False: the value is not legal, and `save` is as before. In msr.c. */
-bool svm_register_write(struct vmcb_save *save, const struct svm_register *r, uint64_t value);
+static inline uint64_t svm_page_value(const struct vcpu_page *page, unsigned i)
+{
+    return *(const uint64_t *)((const char *)page + svm_registers[i].page);
+}
+
+static inline uint64_t *svm_register_field(struct vmcb_save *save, unsigned i)
+{
+    return (uint64_t *)((char *)save + svm_registers[i].save);
+}
+
+/* Attributes as in abi/vcpu.h. */
+#define ATTR_ACCESSED 1u
+#define ATTR_BUSY 2u
+#define ATTR_SYSTEM_NOT (1u << 4) /* S: code or data */
+#define ATTR_DPL (3u << SEG_ATTR_DPL_SHIFT)
+#define ATTR_GRANULAR (1u << 15)
+#define ATTR_RESERVED (~(uint32_t)(0xF0FF | SEG_ATTR_UNUSABLE))
+#define LIMIT_BYTES_MAX 0xFFFFFu /* without G */
+
+#define CR0_VALID (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 
 /* By enum vcpu_segment_name: where the VMCB has it, and the rules that it keeps. */
 struct svm_segment {
-    const char *name;
+    const char *name;        /* for a message that begins with it */
     uint16_t save;           /* offset in struct vmcb_save */
     uint8_t kind_mask, kind; /* of the attributes: code or data, an LDT, a busy TSS */
     bool required;           /* never unusable */

@@ -21,7 +21,7 @@ struct svm_host {
     uint64_t canonical_high; /* bits of an address that all have to be equal */
     uint64_t cr4_valid;      /* bits that this CPU has */
     uint64_t efer_valid;
-    uint64_t iopm_pa; /* all ports intercepted: one map for every VM */
+    uint64_t iopm_pa;
     bool has_rdtscp;
     bool has_rdpru;
     bool is_tcg; /* QEMU's emulator, whose faults are worked around: see find_faults() */
@@ -32,53 +32,35 @@ extern struct svm_host svm_host;
 struct svm_cpu {
     uint64_t generation; /* ASIDs given out under another number are void; never 0 */
     uint32_t next_asid;
-    uint32_t tsc_aux;         /* as the MSR has it */
-    uint64_t host_pa;         /* of host_area */
-    struct vmcb *host_area;   /* what VMLOAD gives back to the host after an exit; behind it the page of VM_HSAVE_PA */
-    struct svm_vcpu *current; /* whose DR0 to DR3 are in the registers; NULL: nobody's */
+    uint64_t host_pa;       /* of host_area */
+    struct vmcb *host_area; /* what VMLOAD gives back to the host after an exit; behind it the page of VM_HSAVE_PA */
 };
 extern struct svm_cpu svm_cpus[MAX_CPUS];
 
 /* Reasons to leave the fast path of an entry. */
 enum svm_special {
-    SPECIAL_STEP = 1 << 0,     /* one hidden single step: over the IRET that ends an NMI handler, or over a shadow */
-    SPECIAL_DEBUG = 1 << 1,    /* `pending_debug`: a trap before the next instruction */
-    SPECIAL_DEFERRED = 1 << 2, /* `deferred`: an event that had to let an exception go first */
-    SPECIAL_WINDOW = 1 << 3,   /* the virtual interrupt is armed */
+    SPECIAL_STEP = 1 << 0,    /* one hidden single step: over the IRET that ends an NMI handler, or over a shadow */
+    SPECIAL_WAITING = 1 << 1, /* `pending_debug` or `deferred` */
+    SPECIAL_WINDOW = 1 << 2,  /* the virtual interrupt is armed */
 };
 
 struct svm_vcpu {
     struct vmcb *vmcb;
     uint64_t vmcb_pa;
-    struct svm_cpu *cpu; /* where it was loaded last */
-    uint64_t generation; /* of cpu's ASIDs; 0: it has none */
-    uint32_t special;    /* enum svm_special */
-    bool loaded;         /* DR0 to DR3 and TSC_AUX are in the registers of `cpu` */
-    bool nmi_blocked;    /* from the NMI until its IRET */
-    bool wish_interrupt, wish_nmi, wish_cr8;
-    bool step_guest_tf; /* the guest steps itself */
-    bool step_shadow;   /* the step is over what stands in an interrupt shadow */
-    uint64_t step_rip;  /* of the stepped instruction */
-    uint64_t step_dr6;
-    uint64_t cr0, cr4; /* the guest's view; SVM_HOST_CR0 and SVM_HOST_CR4 differ from the VMCB's */
-    uint64_t deferred; /* EVENTINJ form */
-    uint64_t pending_debug;
+    struct svm_cpu *cpu;    /* where it was loaded last */
+    uint64_t generation;    /* of cpu's ASIDs; 0: it has none */
+    uint32_t special;       /* enum svm_special */
+    bool loaded;            /* DR0 to DR3 and TSC_AUX are in the registers of `cpu` */
+    bool nmi_blocked;       /* from the NMI until its IRET */
+    bool step_guest_tf;     /* the guest steps itself */
+    uint64_t step_dr6;      /* the guest's, while a step uses the register */
+    uint64_t cr0, cr4;      /* the guest's view; SVM_HOST_CR0 and SVM_HOST_CR4 differ from the VMCB's */
+    uint64_t deferred;      /* an event that had to let an exception go first, as in EVENTINJ */
+    uint64_t pending_debug; /* causes, as in DR6, of a trap before the next instruction */
     uint64_t dr[4];
     uint64_t dr7; /* the guest's, where the VMCB's is not: is_tcg */
-    uint32_t tsc_aux;
+    uint64_t tsc_aux;
 };
-
-/* Bits that the host holds while the guest sees its own: caches stay on, x87 errors stay internal, machine checks reach
- * the host. A guest that wants another value has its reads intercepted. */
-#define SVM_HOST_CR0 (CR0_CD | CR0_NW | CR0_NE)
-#define SVM_HOST_CR4 CR4_MCE
-#define SVM_EXCEPTIONS ((1u << VECTOR_DB) | (1u << VECTOR_AC) | (1u << VECTOR_MC))
-#define SVM_RFLAGS UINT64_C(0x3F7FD5) /* all that exist but bit 1, which is fixed */
-#define DR6_BREAKPOINTS UINT64_C(0xF)
-#define DR6_BS (UINT64_C(1) << 14)
-#define DR6_EVENTS (UINT64_C(0xE000) | DR6_BREAKPOINTS)
-#define DR6_FIXED UINT64_C(0xFFFF0FF0)
-#define DR7_FIXED (UINT64_C(1) << 10)
 
 /* probe.c, cpu.c */
 enum cl_status svm_probe(void);
@@ -95,7 +77,6 @@ void svm_asid_entry_failed(struct svm_cpu *cpu, struct svm_vcpu *svm);
 /* permissions.c */
 enum cl_status svm_vm_create(struct vm *vm, struct account *account);
 void svm_vm_destroy(struct vm *vm, struct account *account);
-void svm_vm_msr_pass(struct vm *vm, uint32_t index, bool read, bool write);
 
 /* enter.c */
 void svm_vcpu_enter(struct vcpu *vcpu, struct virt_exit *exit);
@@ -108,18 +89,18 @@ void svm_vcpu_destroy(struct vcpu *vcpu, struct account *account);
 void svm_vcpu_load(struct vcpu *vcpu);
 void svm_vcpu_unload(struct vcpu *vcpu);
 void svm_vcpu_advance(struct vcpu *vcpu, uint64_t next_rip);
-void svm_breakpoints_save(struct svm_vcpu *svm); /* DR0 to DR3, from the registers and to them */
-void svm_breakpoints_load(const struct svm_vcpu *svm);
+/* DR0 to DR3, and TSC_AUX, which is known; nothing happens unless it is loaded and one of the groups has them. */
+void svm_registers_save(struct svm_vcpu *svm, uint32_t groups);
+void svm_registers_load(const struct svm_vcpu *svm, uint32_t groups);
 
 /* event.c */
 bool svm_vcpu_interruptible(struct vcpu *vcpu, bool nmi);
 void svm_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error);
-void svm_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi);
+void svm_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_threshold);
 void svm_event_prepare(struct svm_vcpu *svm);
 void svm_event_requeue(struct svm_vcpu *svm, const struct virt_exit *exit);
 void svm_nmi_block(struct svm_vcpu *svm, bool blocked);
 void svm_step_begin(struct svm_vcpu *svm);
-void svm_step_shadow(struct svm_vcpu *svm);
 void svm_step_end(struct svm_vcpu *svm);
 void svm_step_exit(struct svm_vcpu *svm, struct virt_exit *exit);
 bool svm_exception_has_error(unsigned vector);
@@ -132,13 +113,11 @@ void svm_exit_decode(struct svm_vcpu *svm, struct virt_exit *exit);
 void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups);
 enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups);
 void svm_control_intercepts(struct svm_vcpu *svm);
-void svm_segments_get(const struct vmcb_save *save, struct vcpu_page *page, bool all);
-enum cl_status svm_segments_set(struct vmcb_save *save, const struct vcpu_page *page) CL_MUST_CHECK;
+void svm_segments_get(struct vmcb_save *save, struct vcpu_page *page, bool all);
+void svm_segments_set(struct vmcb_save *save, const struct vcpu_page *page);
 bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value);
 bool svm_pat_valid(uint64_t pat);
 uint64_t svm_efer_lma(uint64_t efer, uint64_t cr0);
-void svm_tsc_aux_load(struct svm_cpu *cpu, const struct svm_vcpu *svm);
-bool svm_tsc_aux_set(struct svm_vcpu *svm, uint64_t value); /* false: not of 32 bits */
 
 static inline bool svm_canonical(uint64_t address)
 {

@@ -5,10 +5,6 @@
 #include "kernel/pool.h"
 #include "svm/svm.h"
 
-/* A spinning guest loses the CPU after so many PAUSEs that are at most `threshold` cycles apart. */
-#define PAUSE_COUNT 3000
-#define PAUSE_THRESHOLD 128
-
 static void control_reset(struct vcpu *vcpu, struct vmcb_control *control)
 {
     *control = svm_reset_control;
@@ -27,18 +23,17 @@ static void control_reset(struct vcpu *vcpu, struct vmcb_control *control)
     control->nested_cr3 = pt_root(&vcpu->vm->space.pt).value;
 }
 
-/* The vCPU page gets RIP and RFLAGS; RDX, the processor's signature after RESET, is the VMM's to fill in. */
+/* The vCPU page gets RIP and RFLAGS; RDX, the processor's signature after RESET, is the VMM's to fill in. When memory
+ * runs out, svm_vcpu_destroy() gives back what there is. */
 enum cl_status svm_vcpu_create(struct vcpu *vcpu, struct account *account)
 {
-    struct svm_vcpu *svm = pool_take(account, sizeof *svm);
+    struct svm_vcpu *svm = vcpu->virt = pool_take(account, sizeof *svm);
 
     if (svm == NULL)
         return CL_NO_MEMORY;
     svm->vmcb = pool_take(account, PAGE_SIZE);
-    if (svm->vmcb == NULL) {
-        pool_give(account, svm);
+    if (svm->vmcb == NULL)
         return CL_NO_MEMORY;
-    }
     svm->vmcb_pa = pool_physical(svm->vmcb).value;
     control_reset(vcpu, &svm->vmcb->control);
     svm->vmcb->save = svm_reset_save;
@@ -47,7 +42,6 @@ enum cl_status svm_vcpu_create(struct vcpu *vcpu, struct account *account)
     svm_control_intercepts(svm);
     vcpu->page->rip = 0xFFF0;
     vcpu->page->rflags = RFLAGS_FIXED;
-    vcpu->virt = svm;
     return CL_OK;
 }
 
@@ -62,34 +56,28 @@ void svm_vcpu_destroy(struct vcpu *vcpu, struct account *account)
     vcpu->virt = NULL;
 }
 
-/* DR0 to DR3 are in no control block. The host uses none of them, and DR7 is off whenever the host runs. */
-void svm_breakpoints_save(struct svm_vcpu *svm)
+/* What is in no control block: take it out of the registers, if it is there. The host uses none of them, and DR7 is off
+ * whenever the host runs. */
+void svm_registers_save(struct svm_vcpu *svm, uint32_t groups)
 {
+    if (!svm->loaded || !(groups & (VCPU_GROUP_DEBUG | VCPU_GROUP_MSRS)))
+        return;
     svm->dr[0] = x86_read_dr0();
     svm->dr[1] = x86_read_dr1();
     svm->dr[2] = x86_read_dr2();
     svm->dr[3] = x86_read_dr3();
 }
 
-void svm_breakpoints_load(const struct svm_vcpu *svm)
+void svm_registers_load(const struct svm_vcpu *svm, uint32_t groups)
 {
+    if (!svm->loaded || !(groups & (VCPU_GROUP_DEBUG | VCPU_GROUP_MSRS)))
+        return;
     x86_write_dr0(svm->dr[0]);
     x86_write_dr1(svm->dr[1]);
     x86_write_dr2(svm->dr[2]);
     x86_write_dr3(svm->dr[3]);
-}
-
-static void registers_park(struct svm_vcpu *svm)
-{
-    svm_breakpoints_save(svm);
-    svm->loaded = false;
-}
-
-static void registers_load(struct svm_cpu *cpu, struct svm_vcpu *svm)
-{
-    svm_breakpoints_load(svm);
-    svm_tsc_aux_load(cpu, svm);
-    svm->loaded = true;
+    if (svm_host.has_rdtscp)
+        x86_wrmsr(MSR_TSC_AUX, svm->tsc_aux);
 }
 
 /* What VMLOAD gives back to the host is taken here and not at each entry: but for the FS base, which enter.c keeps, it
@@ -99,28 +87,20 @@ void svm_vcpu_load(struct vcpu *vcpu)
     struct svm_cpu *cpu = &svm_cpus[cpu_index()];
     struct svm_vcpu *svm = vcpu->virt;
 
-    if (cpu->current != svm) {
-        if (cpu->current != NULL)
-            registers_park(cpu->current);
-        registers_load(cpu, svm);
-        cpu->current = svm;
-    }
-    if (svm->cpu != cpu) {
-        svm->cpu = cpu;
+    svm->loaded = true;
+    svm_registers_load(svm, VCPU_GROUP_ALL);
+    if (svm->cpu != cpu)
         svm->generation = 0;
-    }
+    svm->cpu = cpu;
     svm_vmsave(cpu->host_pa);
 }
 
 void svm_vcpu_unload(struct vcpu *vcpu)
 {
-    struct svm_cpu *cpu = &svm_cpus[cpu_index()];
     struct svm_vcpu *svm = vcpu->virt;
 
-    if (cpu->current != svm)
-        return;
-    registers_park(svm);
-    cpu->current = NULL;
+    svm_registers_save(svm, VCPU_GROUP_ALL);
+    svm->loaded = false;
 }
 
 /* A trap flag makes a debug trap of the instruction's end, as if the processor had done it. */
@@ -134,6 +114,6 @@ void svm_vcpu_advance(struct vcpu *vcpu, uint64_t next_rip)
     svm->vmcb->control.interrupt_state = 0;
     if (READ_ONCE(vcpu->page->rflags) & RFLAGS_TF) {
         svm->pending_debug |= DR6_BS;
-        svm->special |= SPECIAL_DEBUG;
+        svm->special |= SPECIAL_WAITING;
     }
 }

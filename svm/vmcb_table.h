@@ -119,6 +119,9 @@ static_assert(offsetof(struct vmcb, save.kernel_gs_base) == 0x620, "APM Vol. 2 t
 static_assert(offsetof(struct vmcb, save.cr2) == 0x640, "APM Vol. 2 table B-2");
 static_assert(offsetof(struct vmcb, save.g_pat) == 0x668, "APM Vol. 2 table B-2");
 
+/* intercept_cr_write. */
+#define INTERCEPT_CR8 (1u << 8)
+
 /* intercept_dr_read, intercept_dr_write: DR7, and DR5, which is another name of it without CR4.DE. */
 #define INTERCEPT_DR7 (1u << 5 | 1u << 7)
 
@@ -264,5 +267,31 @@ enum {
 #define SVM_FEATURE_VNMI (1u << 25)
 
 #define VM_CR_SVMDIS (UINT64_C(1) << 4)
+
+/* The MSR permission map, the I/O permission map, the host's pages of each CPU. */
+#define MSRPM_BYTES (2 * PAGE_SIZE)
+#define IOPM_BYTES (3 * PAGE_SIZE) /* 64 K ports, and three more bits that an access to the last one looks at */
+#define HOST_BYTES (2 * PAGE_SIZE)
+#define MSRPM_RANGE_BYTES 0x800u
+
+/* Bits that the host holds while the guest sees its own: caches stay on, x87 errors stay internal, machine checks reach
+ * the host. A guest that wants another value has its reads intercepted. */
+#define SVM_HOST_CR0 (CR0_CD | CR0_NW | CR0_NE)
+#define SVM_HOST_CR4 CR4_MCE
+#define SVM_EXCEPTIONS ((1u << VECTOR_DB) | (1u << VECTOR_AC) | (1u << VECTOR_MC))
+#define SVM_RFLAGS UINT64_C(0x3F7FD5) /* all that exist but bit 1, which is fixed */
+#define DR6_BREAKPOINTS UINT64_C(0xF)
+#define DR6_BS (UINT64_C(1) << 14)
+#define DR6_EVENTS (UINT64_C(0xE000) | DR6_BREAKPOINTS)
+#define DR6_FIXED UINT64_C(0xFFFF0FF0)
+#define DR7_FIXED (UINT64_C(1) << 10)
+
+#define EXCEPTIONS_WITH_ERROR                                                                                          \
+    ((1u << VECTOR_DF) | (1u << VECTOR_TS) | (1u << VECTOR_NP) | (1u << VECTOR_SS) | (1u << VECTOR_GP) |               \
+     (1u << VECTOR_PF) | (1u << VECTOR_AC) | (1u << VECTOR_CP) | (3u << 29))
+
+/* A spinning guest loses the CPU after so many PAUSEs that are at most `threshold` cycles apart. */
+#define PAUSE_COUNT 3000
+#define PAUSE_THRESHOLD 128
 
 #endif

@@ -36,11 +36,6 @@ static void vm_unmake(struct vm *vm, struct account *account)
     pool_give(account, vm->virt);
 }
 
-static void msr_pass(struct vm *vm, uint32_t index, bool read, bool write)
-{
-    (void)vm, (void)index, (void)read, (void)write;
-}
-
 static enum cl_status vcpu_make(struct vcpu *vcpu, struct account *account)
 {
     struct fake_vcpu *fake = pool_take(account, sizeof(*fake));
@@ -122,9 +117,9 @@ static void inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector,
     fake->event[slot].error = error;
 }
 
-static void window(struct vcpu *vcpu, bool interrupt, bool nmi)
+static void window(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_threshold)
 {
-    fake_vcpu(vcpu)->window_interrupt = interrupt;
+    fake_vcpu(vcpu)->window_interrupt = interrupt || cr8_threshold != 0;
     fake_vcpu(vcpu)->window_nmi = nmi;
 }
 
@@ -166,7 +161,6 @@ const struct virt_ops fake_virt_ops = {
     .cpu_disable = nothing,
     .vm_create = vm_make,
     .vm_destroy = vm_unmake,
-    .vm_msr_pass = msr_pass,
     .vcpu_create = vcpu_make,
     .vcpu_destroy = vcpu_unmake,
     .vcpu_load = load,

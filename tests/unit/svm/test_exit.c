@@ -199,7 +199,8 @@ static void a_window_is_armed_as_long_as_it_is_wished(void **state)
     struct fixture *f = *state;
     struct virt_exit exit;
 
-    svm_vcpu_window(&f->vcpu, true, false);
+    svm_vcpu_window(&f->vcpu, true, false, 0);
+    begin(f);
     assert_int_equal(f->vmcb->control.v_pending, V_IRQ);
     assert_true(f->vmcb->control.v_priority & V_IGN_TPR);
     assert_true(f->vmcb->control.intercept_1 & INTERCEPT_VINTR);
@@ -207,14 +208,20 @@ static void a_window_is_armed_as_long_as_it_is_wished(void **state)
     begin(f);
     assert_int_equal(f->vmcb->control.v_pending, V_IRQ);
     end(f, VMEXIT_VINTR, 0, 0, &exit);
-    assert_int_equal(exit.kind, VIRT_EXIT_INTERRUPT_WINDOW);
-    svm_vcpu_window(&f->vcpu, false, false);
+    assert_int_equal(exit.kind, VIRT_EXIT_WINDOW);
+    svm_vcpu_window(&f->vcpu, false, false, 0);
     assert_int_equal(f->vmcb->control.v_pending, 0);
-    assert_false(f->vmcb->control.intercept_1 & INTERCEPT_VINTR);
     assert_int_equal(f->svm->special, 0);
-    svm_vcpu_window(&f->vcpu, false, true);
+    svm_vcpu_window(&f->vcpu, false, true, 0);
+    begin(f);
+    assert_int_equal(f->vmcb->control.v_pending, V_IRQ);
     end(f, VMEXIT_VINTR, 0, 0, &exit);
-    assert_int_equal(exit.kind, VIRT_EXIT_NMI_WINDOW);
+    assert_int_equal(exit.kind, VIRT_EXIT_WINDOW);
+    svm_vcpu_window(&f->vcpu, false, false, 5); /* an interrupt of class 5 waits for the guest's TPR */
+    assert_true(f->vmcb->control.intercept_cr_write & INTERCEPT_CR8);
+    assert_int_equal(f->svm->special, 0);
+    svm_vcpu_window(&f->vcpu, false, false, 0);
+    assert_false(f->vmcb->control.intercept_cr_write & INTERCEPT_CR8);
 }
 
 static void an_emulated_instruction_ends_with_the_trap_of_a_single_step(void **state)
@@ -238,10 +245,10 @@ static void run_to_iret(struct fixture *f, struct virt_exit *exit)
     assert_true(f->vmcb->control.intercept_1 & INTERCEPT_IRET);
     end(f, VMEXIT_CPUID, 0, 0, exit);
     assert_false(svm_vcpu_interruptible(&f->vcpu, true));
-    svm_vcpu_window(&f->vcpu, true, true);
+    svm_vcpu_window(&f->vcpu, true, true, 0);
     f->vmcb->save.rip = 0x5000;
     end(f, VMEXIT_IRET, 0, 0, exit);
-    assert_int_equal(exit->kind, VIRT_EXIT_NMI_WINDOW);
+    assert_int_equal(exit->kind, VIRT_EXIT_WINDOW);
     begin(f);
     assert_true(f->vmcb->save.rflags & RFLAGS_TF);
     assert_int_equal(f->vmcb->control.intercept_exceptions, UINT32_MAX);
@@ -266,14 +273,22 @@ static void nmis_are_blocked_until_iret_is_done_and_the_step_is_hidden(void **st
     f->vmcb->save.rflags = RFLAGS_FIXED | RFLAGS_IF;
     f->vmcb->save.dr6 |= DR6_BS;
     end(f, VMEXIT_EXCEPTION + VECTOR_DB, 0, 0, &exit);
-    assert_int_equal(exit.kind, VIRT_EXIT_NMI_WINDOW);
+    assert_int_equal(exit.kind, VIRT_EXIT_WINDOW);
     assert_int_equal(f->vmcb->save.dr6, dr6);
     assert_int_equal(f->page->rflags, RFLAGS_FIXED | RFLAGS_IF);
     assert_int_equal(f->vmcb->control.event_injection, 0);
     assert_int_equal(f->vmcb->control.intercept_exceptions, SVM_EXCEPTIONS);
     assert_false(f->vmcb->control.intercept_1 & INTERCEPT_IRET);
-    assert_int_equal(f->vmcb->control.v_pending, V_IRQ); /* the wish for an interrupt stands */
     assert_true(svm_vcpu_interruptible(&f->vcpu, true));
+    begin(f);
+    assert_int_equal(f->vmcb->control.v_pending, V_IRQ); /* the wish for an interrupt stands */
+}
+
+/* What the kernel does with an exception. */
+static void pass_on(struct fixture *f, const struct virt_exit *exit)
+{
+    assert_int_equal(exit->kind, VIRT_EXIT_EXCEPTION);
+    svm_vcpu_inject(&f->vcpu, VCPU_EVENT_EXCEPTION, exit->vector, exit->has_error_code, exit->error_code);
 }
 
 static void an_iret_that_faults_ends_the_blocking_and_the_guest_gets_its_fault(void **state)
@@ -283,7 +298,7 @@ static void an_iret_that_faults_ends_the_blocking_and_the_guest_gets_its_fault(v
 
     run_to_iret(f, &exit);
     end(f, VMEXIT_EXCEPTION + VECTOR_PF, 4, 0xBAD000, &exit);
-    assert_int_equal(exit.kind, VIRT_EXIT_NMI_WINDOW);
+    pass_on(f, &exit);
     assert_int_equal(f->vmcb->control.event_injection, EVENT_VALID | EVENT_ERROR_VALID | 0x30E | UINT64_C(4) << 32);
     assert_int_equal(f->vmcb->save.cr2, 0xBAD000);
     assert_false(f->page->rflags & RFLAGS_TF);
@@ -299,11 +314,12 @@ static void a_guest_that_steps_over_its_iret_gets_its_own_trap(void **state)
     svm_vcpu_inject(&f->vcpu, VCPU_EVENT_NMI, VECTOR_NMI, false, 0);
     f->vmcb->save.rip = 0x5000;
     end(f, VMEXIT_IRET, 0, 0, &exit);
-    assert_int_equal(exit.kind, VIRT_EXIT_NMI_WINDOW);
+    assert_int_equal(exit.kind, VIRT_EXIT_WINDOW);
     begin(f);
     f->vmcb->save.rip = 0x9000;
     f->vmcb->save.dr6 |= DR6_BS;
     end(f, VMEXIT_EXCEPTION + VECTOR_DB, 0, 0, &exit);
+    pass_on(f, &exit);
     assert_int_equal(f->vmcb->control.event_injection, EVENT_VALID | 0x301);
     assert_true(f->vmcb->save.dr6 & DR6_BS);
 }
@@ -329,7 +345,7 @@ static void a_shadow_that_an_entry_would_lose_is_stepped_over(void **state)
     interrupt_in_shadow(f, &exit);
     assert_false(f->page->rflags & RFLAGS_TF);
     assert_false(svm_vcpu_interruptible(&f->vcpu, false));
-    svm_vcpu_window(&f->vcpu, true, false);
+    svm_vcpu_window(&f->vcpu, true, false, 0);
     assert_int_equal(f->vmcb->control.v_pending, 0);
     begin(f);
     assert_true(f->vmcb->save.rflags & RFLAGS_TF);
@@ -340,11 +356,12 @@ static void a_shadow_that_an_entry_would_lose_is_stepped_over(void **state)
     f->vmcb->save.rip = 0x5001;
     f->vmcb->save.dr6 |= DR6_BS;
     end(f, VMEXIT_EXCEPTION + VECTOR_DB, 0, 0, &exit);
-    assert_int_equal(exit.kind, VIRT_EXIT_NMI_WINDOW);
+    assert_int_equal(exit.kind, VIRT_EXIT_WINDOW);
     assert_int_equal(f->page->rflags, RFLAGS_FIXED | RFLAGS_IF);
     assert_false(f->vmcb->save.dr6 & DR6_BS);
-    assert_int_equal(f->vmcb->control.v_pending, V_IRQ);
     assert_true(svm_vcpu_interruptible(&f->vcpu, false));
+    begin(f);
+    assert_int_equal(f->vmcb->control.v_pending, V_IRQ);
 }
 
 static void hlt_and_pushf_in_a_stepped_shadow_end_the_step(void **state)
@@ -357,6 +374,7 @@ static void hlt_and_pushf_in_a_stepped_shadow_end_the_step(void **state)
     end(f, VMEXIT_HLT, 0, 0, &exit);
     assert_int_equal(exit.kind, VIRT_EXIT_HLT);
     assert_int_equal(f->page->rflags, RFLAGS_FIXED | RFLAGS_IF);
+    svm_vcpu_advance(&f->vcpu, 0x5001);
     assert_true(svm_vcpu_interruptible(&f->vcpu, false));
     assert_int_equal(f->vmcb->control.intercept_exceptions, SVM_EXCEPTIONS);
 
@@ -364,9 +382,44 @@ static void hlt_and_pushf_in_a_stepped_shadow_end_the_step(void **state)
     assert_true(f->vmcb->control.intercept_1 & INTERCEPT_PUSHF);
     begin(f);
     end(f, VMEXIT_PUSHF, 0, 0, &exit);
-    assert_int_equal(exit.kind, VIRT_EXIT_NMI_WINDOW);
+    assert_int_equal(exit.kind, VIRT_EXIT_WINDOW);
     assert_int_equal(f->page->rflags, RFLAGS_FIXED | RFLAGS_IF);
     assert_false(f->vmcb->control.intercept_1 & INTERCEPT_PUSHF);
+}
+
+static void what_stands_in_a_stepped_shadow_need_not_be_tame(void **state)
+{
+    struct fixture *f = *state;
+    struct virt_exit exit;
+
+    interrupt_in_shadow(f, &exit);
+    begin(f);
+    f->vmcb->save.dr6 |= DR6_BS; /* a jump to itself */
+    end(f, VMEXIT_EXCEPTION + VECTOR_DB, 0, 0, &exit);
+    assert_int_equal(exit.kind, VIRT_EXIT_WINDOW);
+    assert_int_equal(f->page->rflags, RFLAGS_FIXED | RFLAGS_IF);
+
+    interrupt_in_shadow(f, &exit);
+    begin(f);
+    end(f, VMEXIT_EXCEPTION + VECTOR_BP, 0, 0, &exit); /* INT3 is run again, without the step */
+    assert_int_equal(exit.kind, VIRT_EXIT_WINDOW);
+    assert_int_equal(f->vmcb->control.intercept_exceptions, SVM_EXCEPTIONS);
+
+    interrupt_in_shadow(f, &exit);
+    begin(f);
+    f->vmcb->save.dr6 |= DR6_BS | 1; /* its own breakpoint, too */
+    end(f, VMEXIT_EXCEPTION + VECTOR_DB, 0, 0, &exit);
+    assert_int_equal(exit.kind, VIRT_EXIT_EXCEPTION);
+    assert_int_equal(f->vmcb->save.dr6, DR6_FIXED | 1);
+
+    interrupt_in_shadow(f, &exit);
+    begin(f);
+    end(f, VMEXIT_NPF, 0, 0xFEC00000, &exit); /* a device register: the VMM needs TF and DR6 as the guest has them */
+    assert_int_equal(f->page->rflags, RFLAGS_FIXED | RFLAGS_IF);
+    assert_int_equal(f->vmcb->save.dr6, DR6_FIXED | 1);
+    assert_false(svm_vcpu_interruptible(&f->vcpu, false));
+    svm_vcpu_advance(&f->vcpu, 0x5002);
+    assert_true(svm_vcpu_interruptible(&f->vcpu, false));
 }
 
 static void a_processor_that_keeps_the_shadow_is_not_stepped(void **state)
@@ -399,6 +452,7 @@ int main(void)
         SVM_TEST(a_guest_that_steps_over_its_iret_gets_its_own_trap),
         SVM_TEST(a_shadow_that_an_entry_would_lose_is_stepped_over),
         SVM_TEST(hlt_and_pushf_in_a_stepped_shadow_end_the_step),
+        SVM_TEST(what_stands_in_a_stepped_shadow_need_not_be_tame),
         SVM_TEST(a_processor_that_keeps_the_shadow_is_not_stepped),
     };
 

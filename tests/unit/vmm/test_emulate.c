@@ -423,6 +423,31 @@ static uint64_t do_add(struct fake *f, void *argument)
     return g->page.rflags << 32 | g->page.exit.next_rip;
 }
 
+static uint64_t do_store(struct fake *f, void *argument)
+{
+    struct guest *g = argument;
+
+    (void)f;
+    g->page.gpr[GPR_RAX] = 0x23;
+    assert_int_equal(emulate(&g->emulator, &g->page), CL_OK);
+    return g->page.gpr[GPR_RAX] << 32 | g->page.exit.next_rip;
+}
+
+static void a_crash_inside_a_move_to_a_device_is_made_good(void **unused)
+{
+    struct guest *g = prepare();
+    const uint8_t code[] = { 0x89, 0x03 };
+
+    (void)unused;
+    g->page.gpr[GPR_RBX] = IOAPIC;
+    g->page.exit.reason = VCPU_EXIT_MEMORY;
+    g->page.exit.memory = (struct vcpu_exit_memory){ .address = IOAPIC, .flags = VCPU_MEMORY_WRITE };
+    assert_int_equal(guest_memory_write(&g->fake->machine.memory, CODE, code, sizeof(code)), CL_OK);
+    (void)crash_exit(g->fake, do_store, g);
+    assert_int_equal(fake_read(g->fake, IOAPIC, 4), 0x23);
+    finish(g);
+}
+
 /* A read-modify-write of a device register is two accesses: neither may be lost or done twice. */
 static void crashes_inside_an_instruction_are_made_good(void **unused)
 {
@@ -746,6 +771,7 @@ int main(void)
         cmocka_unit_test(instructions_do_what_this_cpu_does),
         cmocka_unit_test(device_registers_are_read_and_written),
         cmocka_unit_test(a_published_instruction_is_not_run_again),
+        cmocka_unit_test(a_crash_inside_a_move_to_a_device_is_made_good),
         cmocka_unit_test(crashes_inside_an_instruction_are_made_good),
         cmocka_unit_test(moves_reach_the_device_register_that_the_exit_names),
         cmocka_unit_test(the_local_apic_page_goes_to_the_kernel),
