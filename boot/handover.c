@@ -74,7 +74,23 @@ static enum cl_status leave_boot_services(struct firmware_map *map)
                   (unsigned long)status);
 }
 
-/* Own descriptor tables, page tables and stack, then the kernel. An exception on the way finds an empty IDT and resets
+/* From here on nothing depends on what the firmware had mapped. Global pages go, so that nothing of its tables is left;
+ * shadow stacks go, because the stack to come has none.
+ */
+static void load_tables(uint64_t page_tables)
+{
+    uint64_t cr4;
+
+    msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE);
+    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+    __asm__ volatile("mov %0, %%cr4\n\t"
+                     "mov %1, %%cr3"
+                     :
+                     : "r"(cr4 & ~(CR4_PGE | CR4_CET)), "r"(page_tables)
+                     : "memory");
+}
+
+/* Own descriptor tables and stack, then the kernel. An exception on the way finds an empty IDT and resets
  * the machine: there is nobody left to report to.
  */
 static _Noreturn void jump(const struct boot_info *info, uint64_t entry)
@@ -82,35 +98,29 @@ static _Noreturn void jump(const struct boot_info *info, uint64_t entry)
     struct descriptor_table gdtr = { sizeof gdt - 1, (uint64_t)(uintptr_t)gdt };
     struct descriptor_table idtr = { 0, 0 };
 
-    __asm__ volatile(
-        "lgdt %[gdtr]\n\t"
-        "lidt %[idtr]\n\t"
-        "mov %%cr4, %%rax\n\t"       /* without global pages, so that the next line leaves nothing of the old tables; */
-        "and %[cr4_mask], %%rax\n\t" /* without shadow stacks, which the new stack has not */
-        "mov %%rax, %%cr4\n\t"
-        "mov %[page_tables], %%cr3\n\t"
-        "mov %[stack_end], %%rsp\n\t"
-        "mov %[data], %%eax\n\t"
-        "mov %%eax, %%ds\n\t"
-        "mov %%eax, %%es\n\t"
-        "mov %%eax, %%ss\n\t"
-        "xor %%eax, %%eax\n\t"
-        "mov %%eax, %%fs\n\t"
-        "mov %%eax, %%gs\n\t"
-        "pushq %[code]\n\t"
-        "lea 1f(%%rip), %%rax\n\t"
-        "push %%rax\n\t"
-        "lretq\n"
-        "1:\n\t"
-        "xor %%ebp, %%ebp\n\t"
-        "push %%rbp\n\t" /* no return address: the stack is aligned as at a function's first instruction */
-        "cld\n\t"
-        "jmp *%[entry]\n\t"
-        :
-        : [gdtr] "m"(gdtr), [idtr] "m"(idtr), [cr4_mask] "r"(~(CR4_PGE | CR4_CET)),
-          [page_tables] "r"(info->page_tables), [stack_end] "r"(stack + sizeof stack), [data] "i"(0x10),
-          [code] "i"(0x08), [entry] "r"(entry), "D"(info)
-        : "rax", "memory", "cc");
+    __asm__ volatile("lgdt %[gdtr]\n\t"
+                     "lidt %[idtr]\n\t"
+                     "mov %[stack_end], %%rsp\n\t"
+                     "mov %[data], %%eax\n\t"
+                     "mov %%eax, %%ds\n\t"
+                     "mov %%eax, %%es\n\t"
+                     "mov %%eax, %%ss\n\t"
+                     "xor %%eax, %%eax\n\t"
+                     "mov %%eax, %%fs\n\t"
+                     "mov %%eax, %%gs\n\t"
+                     "pushq %[code]\n\t"
+                     "lea 1f(%%rip), %%rax\n\t"
+                     "push %%rax\n\t"
+                     "lretq\n"
+                     "1:\n\t"
+                     "xor %%ebp, %%ebp\n\t"
+                     "push %%rbp\n\t" /* no return address: the stack is aligned as at a function's first instruction */
+                     "cld\n\t"
+                     "jmp *%[entry]\n\t"
+                     :
+                     : [gdtr] "m"(gdtr), [idtr] "m"(idtr), [stack_end] "r"(stack + sizeof stack), [data] "i"(0x10),
+                       [code] "i"(0x08), [entry] "r"(entry), "D"(info)
+                     : "rax", "memory", "cc");
     __builtin_unreachable();
 }
 
@@ -132,9 +142,9 @@ enum cl_status handover(struct firmware_map *map, struct memory_work *work, stru
     info->memory_end = memory_highest_ram(info->memory, info->memory_count);
     for (unsigned type = BOOT_MEMORY_USABLE; type <= BOOT_MEMORY_IMAGE; type++)
         info->info.memory_bytes += memory_total(info->memory, info->memory_count, (enum boot_memory_type)type);
+    load_tables(info->page_tables);
     interrupts_mask(info);
     lapic_begin(info);
     cpus_start(info, trampoline);
-    msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE);
     jump(info, entry);
 }

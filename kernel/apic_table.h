@@ -8,6 +8,13 @@
 
 #include <stdint.h>
 
+/* Host vectors. Devices get the rest from VECTOR_DEVICE_FIRST. */
+#define VECTOR_DEVICE_FIRST 0x40
+#define VECTOR_DEVICE_LAST 0xdf
+#define VECTOR_TIMER 0xe0
+#define VECTOR_KICK 0xe1
+#define VECTOR_SPURIOUS 0xff
+
 /* 11.4.4, figure 11-5 */
 #define VLAPIC_BASE_DEFAULT UINT64_C(0xFEE00000)
 #define VLAPIC_BASE_BSP (UINT64_C(1) << 8)

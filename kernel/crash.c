@@ -4,7 +4,6 @@
 
 #include <stdarg.h>
 
-#include "kernel/apic_table.h"
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/domain.h"

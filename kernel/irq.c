@@ -2,7 +2,6 @@
 /* irq.c: IOAPIC pins (82093AA datasheet) and the vectors behind them. */
 #include "kernel/irq.h"
 
-#include "kernel/apic_table.h"
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/hostmap.h"

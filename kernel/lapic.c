@@ -3,7 +3,6 @@
 #include "kernel/lapic.h"
 
 #include "abi/vlapic_state.h"
-#include "kernel/apic_table.h"
 #include "kernel/assert.h"
 #include "kernel/hostmap.h"
 #include "kernel/time.h"

@@ -4,14 +4,8 @@
 #define CL_KERNEL_LAPIC_H
 
 #include "abi/boot_info.h"
+#include "kernel/apic_table.h"
 #include "kernel/types.h"
-
-/* Host vectors. Devices get the rest from VECTOR_DEVICE_FIRST. */
-#define VECTOR_DEVICE_FIRST 0x40
-#define VECTOR_DEVICE_LAST 0xdf
-#define VECTOR_TIMER 0xe0
-#define VECTOR_KICK 0xe1
-#define VECTOR_SPURIOUS 0xff
 
 /* Map the registers, or choose x2APIC where the CPU has it. Boot CPU, once. */
 void lapic_probe(const struct boot_info *boot);

@@ -36,6 +36,11 @@ static const struct program program = {
                  { PT_LOAD, PF_R | PF_W, 0, 0x406000, 0, 0, PAGE, PAGE } },
 };
 
+static void put_text(uint8_t *to, const char *text)
+{
+    memcpy(to, text, strlen(text) + 1);
+}
+
 /* An archive of one member and a trailer; the member's bytes begin at `place`. */
 static struct image make_archive(const char *name, size_t place, const void *bytes, size_t size_bytes)
 {
@@ -46,21 +51,21 @@ static struct image make_archive(const char *name, size_t place, const void *byt
     snprintf(header, sizeof header, "070701%08X%08X%032X%08zX%032X%08zX%08X", 1, 0100644, 0, size_bytes, 0, place - 110,
              0);
     memcpy(archive, header, 110);
-    memcpy(archive + 110, name, strlen(name));
+    put_text(archive + 110, name);
     memcpy(archive + place, bytes, size_bytes);
     snprintf(header, sizeof header, "070701%08X%08X%032X%08X%032X%08X%08X", 1, 0, 0, 0, 0, 11, 0);
     memcpy(archive + trailer, header, 110);
-    memcpy(archive + trailer + 110, "TRAILER!!!", 10);
+    put_text(archive + trailer + 110, "TRAILER!!!");
     return (struct image){ archive, trailer + 110 + 11 };
 }
 
 static struct image good_archive(size_t place)
 {
-    static uint8_t file[PAGE + 24];
+    static uint8_t file[PAGE + 25];
 
     memcpy(file, &program, sizeof program);
-    memcpy(file + PAGE, "headless", 8); /* not the segment's, but on its page of the file */
-    memcpy(file + PAGE + 8, "sixteen letters!", 16);
+    put_text(file + PAGE, "headless"); /* not the segment's, but on its page of the file */
+    put_text(file + PAGE + 8, "sixteen letters!");
     return make_archive("init.elf", place, file, sizeof file);
 }
 
