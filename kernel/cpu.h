@@ -53,7 +53,7 @@ struct cpu {
     struct trace_ring *trace; /* in the pool */
     struct timers timers;
     struct sched_cpu sched;
-    uint64_t idle_tsc, switches, ipis;
+    uint64_t switches, ipis;
     uint64_t gdt[8];
     struct tss tss __attribute__((aligned(64)));
 } __attribute__((aligned(64)));

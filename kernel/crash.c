@@ -25,15 +25,16 @@ extern const struct {
     uint32_t offset, name; /* of the function in the image, of its name in symbol_names */
 } symbol_table[];
 
-bool crash_is_stopping(void)
-{
-    return __atomic_load_n(&stopping, __ATOMIC_ACQUIRE) != 0;
-}
-
 void crash_park(void)
 {
     for (;;)
         __asm__ volatile("cli; hlt");
+}
+
+void crash_nmi(void)
+{
+    if (__atomic_load_n(&stopping, __ATOMIC_ACQUIRE) != 0)
+        crash_park();
 }
 
 static bool is_text(uint64_t address)
@@ -45,7 +46,8 @@ static bool is_text(uint64_t address)
 static bool is_stack(uint64_t address)
 {
     return address >= LAYOUT_STACKS && address < LAYOUT_STACKS + (uint64_t)MAX_CPUS * STACKS_PER_CPU * STACK_STRIDE &&
-           address % 8 == 0 && address % STACK_STRIDE <= STACK_STRIDE - 16;
+           address % 8 == 0 && address % STACK_STRIDE >= STACK_STRIDE - STACK_BYTES &&
+           address % STACK_STRIDE <= STACK_STRIDE - 16;
 }
 
 /* A return address may be the first of the next function, when the call was the last instruction: the name is that of

@@ -17,7 +17,8 @@ void crash_report_user(const struct thread *thread, uint64_t address);
 /* This CPU goes on alone, every other one parks: they take an NMI. Whoever comes second parks as well. From here on
  * the log's lines go to the serial port, whoever owns it. */
 void crash_stop_others(void);
-bool crash_is_stopping(void);
+/* An NMI has come: if it is because of that, it does not return. */
+void crash_nmi(void);
 void crash_park(void) __attribute__((noreturn));
 
 #endif

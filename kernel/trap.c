@@ -68,8 +68,7 @@ void interrupt_from_kernel(struct registers *registers)
 void exception_on_ist(struct registers *registers, struct cpu *cpu)
 {
     if (registers->vector == VECTOR_NMI) {
-        if (crash_is_stopping())
-            crash_park();
+        crash_nmi();
         cpu->nmi_seen = true;
         return;
     }

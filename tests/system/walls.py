@@ -152,7 +152,7 @@ class Walls:
         its own; the info page and the trace rings are anyone's to read, and only the table knows which of them it is
         that stands where the list has nothing but "a page of the kernel's"."""
         physical, public = self.kernel.physical, [self.kernel.variable("info_page").address_]
-        public = {physical(page) for page in public + [cpu.trace for cpu in self.kernel.cpus]}
+        public = {physical(page) for page in public + [cpu.trace.address_ for cpu in self.kernel.cpus]}
         pages = {address: (run.frame + address - run.start, "ru")
                  for address in [mapping.address for mapping in self.kernel.mappings(owner) if not mapping.memory]
                  for run in found
