@@ -90,8 +90,9 @@ static __attribute__((noinline, cold)) void note_absent(struct bus *bus, const c
         return;
     __atomic_store_n(&bus->log_interval_ns,
                      interval < BUS_LOG_INTERVAL_MAX_NS / 2 ? 2 * interval : BUS_LOG_INTERVAL_MAX_NS, __ATOMIC_RELAXED);
-    (void)snprintf(text, sizeof(text), "nothing at %s %" PRIx64 ": a %u-byte %s (%" PRIu64 " such accesses so far)",
-                   kind, address, size, write ? "write is lost" : "read gives all ones", count);
+    (void)snprintf(text, sizeof(text),
+                   "nothing at %s %" PRIx64 ": a %u-byte %s (accesses to nothing so far: %" PRIu64 ")", kind, address,
+                   size, write ? "write is lost" : "read gives all ones", count);
     bus->host->log(bus->host_context, text);
 }
 

@@ -50,8 +50,9 @@ static void print_vm_details(const struct operator_vm *vm)
 
 static void print_host(const struct operator_host *host)
 {
-    console_print("%s: up %" PRIu64 " s, %" PRIu32 " CPUs, %" PRIu32 " VMs\n", host->hostname, host->up_ns / SECOND_NS,
-                  host->cpus, host->vms);
+    console_print("%s: up %" PRIu64 " s, %" PRIu32 " CPU%s, %" PRIu32 " VM%s\n", host->hostname,
+                  host->up_ns / SECOND_NS, host->cpus, host->cpus == 1 ? "" : "s", host->vms,
+                  host->vms == 1 ? "" : "s");
     console_print("memory       %" PRIu64 " of %" PRIu64 " MiB free (%" PRIu64 " KiB)\n", host->memory_free / MIB,
                   host->memory_total / MIB, host->memory_free / KIB);
     console_print("kernel pool  %" PRIu64 " of %" PRIu64 " KiB free\n", host->pool_free / KIB, host->pool_total / KIB);

@@ -114,8 +114,10 @@ static void answer_vm_info(uint32_t cookie, const struct vm *vm)
                  nic->ip.address >> 16 & 255, nic->ip.address >> 8 & 255, nic->ip.address & 255);
         detail(cookie, "network card", text);
     }
-    for (uint32_t i = 0; i < c->disk_count; i++)
-        detail(cookie, "disk", c->disk[i].image);
+    for (uint32_t i = 0; i < c->disk_count; i++) {
+        snprintf(text, sizeof(text), "%.140s, %s", c->disk[i].image, c->disk[i].readonly ? "read-only" : "writable");
+        detail(cookie, "disk", text);
+    }
     detail(cookie, "last", vm->last);
     done(cookie, CL_OK, "");
 }
@@ -175,8 +177,10 @@ static void answer_statistics(uint32_t cookie, struct vm *only)
         if (vms[i].held && (only == NULL || only == &vms[i]) && vm_ask(&vms[i], CONTROL_STATISTICS, cookie) == CL_OK)
             vms[i].statistics_cookie = cookie;
     }
-    if (!statistics_are_awaited())
-        end_statistics();
+    if (!statistics_are_awaited()) {
+        statistics.cookie = 0;
+        done(cookie, CL_OK, only == NULL ? "no VM runs" : "it does not run");
+    }
 }
 
 void operator_statistics_arrived(struct vm *vm, const struct control_statistics *numbers)
@@ -221,6 +225,7 @@ uint64_t operator_next_ns(void)
 static void answer_network(uint32_t cookie)
 {
     struct operator_port report;
+    bool none = true;
 
     for (uint32_t i = 0; i < config.vm_count; i++) {
         for (uint32_t card = 0; vms[i].held && card < vms[i].config->nic_count; card++) {
@@ -232,9 +237,10 @@ static void answer_network(uint32_t cookie)
             snprintf(report.network, sizeof(report.network), "%s", nic->network);
             memcpy(report.mac, nic->mac, sizeof(report.mac));
             reply(OPERATOR_PORT, cookie, &report, sizeof(report));
+            none = false;
         }
     }
-    done(cookie, CL_OK, "");
+    done(cookie, CL_OK, none ? "no VM that runs has a network card" : "");
 }
 
 static void report_caps(uint32_t cookie, const char *name, uint32_t domain)
