@@ -40,6 +40,7 @@ struct vcpu {
     bool window;                /* [t] an event may be waiting in the backend's window */
     uint32_t signals;           /* [a] enum vcpu_signal */
     uint32_t activity;          /* [t] enum vcpu_activity */
+    uint32_t msr_refusals;      /* [t] accesses to MSRs that were answered with #GP */
     struct domain *page_domain; /* [o] where the page is mapped; holds a reference */
     uint64_t page_address;      /* [o] */
     struct vlapic lapic;        /* [a] own rules */

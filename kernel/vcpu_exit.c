@@ -129,6 +129,16 @@ static bool serve_msr(struct vcpu *vcpu, uint32_t index, struct vlapic_access *a
     return true;
 }
 
+/* The first of a vCPU's, the second, the fourth, ...: a guest that tries them all fills no log. */
+static void log_msr_refusal(struct vcpu *vcpu, uint32_t index, bool write)
+{
+    uint32_t count = ++vcpu->msr_refusals;
+
+    if ((count & (count - 1)) == 0)
+        log_line("VM %s: vCPU %u may not %s MSR %x: #GP (refusals so far: %u)", vcpu->vm->name, vcpu->index,
+                 write ? "write" : "read", index, count);
+}
+
 static HANDLER enum vcpu_exit_reason handle_msr(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     uint64_t *gpr = vcpu->page->gpr;
@@ -142,8 +152,10 @@ static HANDLER enum vcpu_exit_reason handle_msr(struct vcpu *vcpu, const struct 
     if (!serve_msr(vcpu, index, &access)) {
         const struct vm_msr_entry *entry = vm_msr_find(vcpu->vm, index);
 
-        if (entry == NULL || entry->action == VM_MSR_REFUSED || (write && entry->action == VM_MSR_FIXED))
+        if (entry == NULL || entry->action == VM_MSR_REFUSED || (write && entry->action == VM_MSR_FIXED)) {
+            log_msr_refusal(vcpu, index, write);
             return raise_gp(vcpu);
+        }
         if (entry->action == VM_MSR_TO_VMM) {
             vcpu->exit.next_rip = next_rip(vcpu, exit, LENGTH_TWO);
             vcpu->exit.msr = (struct vcpu_exit_msr){ index, write, access.value };

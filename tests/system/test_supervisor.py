@@ -52,7 +52,8 @@ subnet = "10.0.0.0/24"
     micro("kept", "end", "how=panic", 'autostart = false\non_crash = "preserve"') + \
     micro("gone", "end", "how=panic", 'autostart = false\non_crash = "destroy"') + \
     micro("again", "end", "how=panic", 'autostart = false\non_crash = "restart"') + \
-    micro("looping", "triple_fault", "expected")
+    micro("looping", "triple_fault", "expected") + \
+    micro("msr", "msr", "") + micro("mmio", "mmio", "")
 
 
 class Neighbours:
@@ -130,6 +131,15 @@ def test_a_vmm_that_crashes_is_started_again_where_the_configuration_says_so(mac
     assert re.search(r"^resets +1$", machine.command("info phoenix"), re.M)
     neighbours.reach_each_other()
     machine.command("destroy phoenix")
+
+
+def test_the_log_says_what_a_guest_touched_that_is_not_its_own(machine):
+    for name in ("msr", "mmio"):
+        machine.command(f"start {name}")
+        machine.await_state(name, "off", 20)
+    log = machine.command("log 100")
+    assert re.search(r"^cloison: VM msr: vCPU 0 may not (read|write) MSR [0-9a-f]+: #GP \(refusals so far: 1\)$", log, re.M)
+    assert re.search(r"^vmm-mmio: nothing at memory [0-9a-f]+: a \d-byte (read|write) ", log, re.M)
 
 
 # ------------------------------------------------------------------------------------------------ services that crash

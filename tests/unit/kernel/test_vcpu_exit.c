@@ -6,6 +6,7 @@
  * kernel/fake/fake_memory.c kernel/fake/fake_allocation.c kernel/fake/fake_virt.c kernel/fake/fake_xstate.c
  * kernel/fake/fake_assert.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_vcpu_exit.c: exits that the kernel serves itself, and what it leaves to the VMM. */
+#include <stdio.h>
 #include <unistd.h>
 
 #include "abi/hypercall.h"
@@ -237,6 +238,32 @@ static void a_refused_and_an_unknown_msr_are_gp(void **state)
         write_msr(indices[i], 0);
         expect_gp();
     }
+}
+
+static unsigned lines;
+static char last_format[160];
+
+__attribute__((format(printf, 1, 2))) void log_line(const char *format, ...)
+{
+    lines++;
+    snprintf(last_format, sizeof(last_format), "%s", format);
+}
+
+static void refused_msrs_are_logged_ever_more_rarely(void **state)
+{
+    (void)state;
+    begin();
+    lines = 0;
+    (void)read_msr(0x1a0);
+    fake->advances = 0;
+    assert_int_equal(lines, 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        (void)read_msr(0x1234);
+        fake->injected = 0;
+    }
+    assert_int_equal(lines, 10); /* 1, 2, 4, ... 512 */
+    assert_non_null(strstr(last_format, "may not"));
+    assert_int_equal(vcpu->msr_refusals, 1000);
 }
 
 static void an_msr_of_the_vmm_goes_to_the_vmm(void **state)
@@ -577,6 +604,7 @@ int main(void)
         TEST(a_fixed_msr_reads_its_value_and_cannot_be_written),
         TEST(an_msr_with_ignored_writes_takes_them_and_keeps_its_value),
         TEST(a_refused_and_an_unknown_msr_are_gp),
+        TEST(refused_msrs_are_logged_ever_more_rarely),
         TEST(an_msr_of_the_vmm_goes_to_the_vmm),
         TEST(an_architectural_msr_is_the_backends),
         TEST(the_tsc_counts_from_what_the_guest_wrote),
