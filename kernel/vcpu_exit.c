@@ -102,18 +102,10 @@ void vcpu_apic_accessed(struct vcpu *vcpu, const struct vlapic_access *access)
         vcpu_arm_timer(vcpu, vcpu->runner);
 }
 
-static bool is_apic_msr(uint32_t index)
-{
-    return index == MSR_APIC_BASE || index == MSR_TSC_DEADLINE ||
-           (index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST);
-}
-
 /* What is neither policy nor the VMM's. */
 static bool serve_msr(struct vcpu *vcpu, uint32_t index, struct vlapic_access *access)
 {
-    if (is_apic_msr(index)) {
-        if (!vlapic_msr(&vcpu->lapic, index, access))
-            return false;
+    if (vlapic_msr(&vcpu->lapic, index, access)) {
         vcpu_apic_accessed(vcpu, access);
         return true;
     }

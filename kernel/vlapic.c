@@ -218,41 +218,44 @@ static uint32_t from_byte(uint8_t destination)
     return destination == 0xFF ? VLAPIC_BROADCAST : destination;
 }
 
+/* The low word of an MSI's data and of ICR. */
+static struct vlapic_message decode_message(uint32_t word, uint32_t destination)
+{
+    bool level = word & 1 << 15;
+
+    return (struct vlapic_message){ .destination = destination,
+                                    .delivery = (word >> 8) & 7,
+                                    .vector = (uint8_t)word,
+                                    .level = level,
+                                    .deassert = level && !(word & ICR_ASSERT) };
+}
+
 bool vlapic_message_from_msi(uint64_t address, uint32_t data, struct vlapic_message *message)
 {
-    bool level = data & 1 << 15, one_of_many = (address & 0xC) == 0xC; /* redirection hint, logical */
+    bool one_of_many = (address & 0xC) == 0xC; /* redirection hint, logical */
 
     if (address >> 20 != 0xFEE)
         return false;
-    *message = (struct vlapic_message){
-        .destination = from_byte((uint8_t)(address >> 12)),
-        .delivery = (data >> 8) & 7,
-        .vector = (uint8_t)data,
-        .logical = address & 1 << 2,
-        .level = level,
-        .deassert = level && !(data & 1 << 14),
-    };
+    *message = decode_message(data, from_byte((uint8_t)(address >> 12)));
+    message->logical = address & 1 << 2;
     if (one_of_many && message->delivery == VLAPIC_FIXED)
         message->delivery = VLAPIC_LOWEST_PRIORITY;
     return true;
 }
 
-/* What ICR sends (11.6.1, 11.12.9). */
+/* What ICR sends (11.6.1, 11.12.9). IPIs are edge-triggered whatever it says, but for the INIT de-assert (11.6.1). */
 static struct vlapic_message message_from_icr(const struct vlapic *l)
 {
     uint32_t icr = l->reg[VLAPIC_REG_ICR], destination = l->reg[VLAPIC_REG_ICR_HIGH];
-    uint8_t delivery = (icr >> 8) & 7;
+    struct vlapic_message message =
+        decode_message(icr, is_x2apic(l) ? destination : from_byte((uint8_t)(destination >> 24)));
 
-    return (struct vlapic_message){
-        .destination = is_x2apic(l) ? destination : from_byte((uint8_t)(destination >> 24)),
-        .sender = l->apic_id,
-        .shorthand = (icr >> 18) & 3,
-        .delivery = delivery,
-        .vector = (uint8_t)icr,
-        .logical = icr & 1 << 11,
-        .level = false, /* IPIs are edge-triggered whatever the bit says, but for the INIT de-assert (11.6.1) */
-        .deassert = delivery == VLAPIC_INIT && (icr & 1 << 15) && !(icr & 1 << 14),
-    };
+    message.sender = l->apic_id;
+    message.shorthand = (icr >> 18) & 3;
+    message.logical = icr & 1 << 11;
+    message.level = false;
+    message.deassert &= message.delivery == VLAPIC_INIT;
+    return message;
 }
 
 bool vlapic_matches(const struct vlapic *l, const struct vlapic_message *message)
@@ -525,24 +528,13 @@ void vlapic_init(struct vlapic *l, uint32_t apic_id)
     reset_registers(l);
 }
 
-void vlapic_reset(struct vlapic *l)
-{
-    reset_registers(l);
-    (void)vlapic_nmi_take(l);
-}
-
-#define FLAGS_SHIFT 8 /* from VLAPIC_STATE_* to VLAPIC_EVENT_* */
-static_assert(VLAPIC_STATE_NMI_PENDING << FLAGS_SHIFT == VLAPIC_EVENT_NMI, "the same order of bits");
-static_assert(VLAPIC_STATE_LINT0_HIGH << FLAGS_SHIFT == VLAPIC_EVENT_LINE(0), "the same order of bits");
-static_assert(VLAPIC_STATE_LINT1_HIGH << FLAGS_SHIFT == VLAPIC_EVENT_LINE(1), "the same order of bits");
-
 void vlapic_state_get(const struct vlapic *l, struct vlapic_state *state)
 {
     *state = (struct vlapic_state){
         .apic_base = l->apic_base,
         .timer_due_tsc = l->timer_due,
         .esr_collected = READ_ONCE(l->esr_collected),
-        .flags = READ_ONCE(l->events) >> FLAGS_SHIFT,
+        .flags = READ_ONCE(l->events) / VLAPIC_EVENT_NMI,
     };
     for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
         state->reg[reg] = get(l, reg);
@@ -569,7 +561,7 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
     bool enable = s->apic_base & VLAPIC_BASE_ENABLE, x2apic = s->apic_base & VLAPIC_BASE_X2APIC;
     bool armed = s->timer_due_tsc != VLAPIC_TIMER_NEVER, counting = s->reg[VLAPIC_REG_INITIAL_COUNT] != 0;
     enum timer_mode mode = timer_mode(s->reg);
-    uint32_t events = s->flags << FLAGS_SHIFT;
+    uint32_t events = s->flags * VLAPIC_EVENT_NMI;
 
     if ((s->apic_base & BASE_RESERVED) || (x2apic && !enable))
         return refuse(CL_BAD_ARGUMENT, "local APIC state: IA32_APIC_BASE cannot be %lx", s->apic_base);

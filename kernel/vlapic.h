@@ -64,8 +64,8 @@ enum vlapic_accepted {
 
 /* Bits of `events`. Bits 7:0: that word of IRR may hold bits. */
 #define VLAPIC_EVENT_IRR 0xFFu
-#define VLAPIC_EVENT_NMI (1u << 8)
-#define VLAPIC_EVENT_LINE(pin) (1u << (9 + (pin))) /* the LINT pin is high */
+#define VLAPIC_EVENT_NMI (1u << 8) /* from here on as VLAPIC_STATE_* */
+#define VLAPIC_EVENT_LINE(pin) (VLAPIC_EVENT_NMI * VLAPIC_STATE_LINT0_HIGH << (pin)) /* the LINT pin is high */
 
 struct vlapic {
     uint32_t events;        /* [a]  VLAPIC_EVENT_*: 0 = nothing to deliver */
@@ -84,9 +84,6 @@ struct vlapic {
  * the vCPU is shared. */
 void vlapic_init(struct vlapic *l, uint32_t apic_id);
 
-/* What an INIT does (11.4.7.3): as power-up, but IA32_APIC_BASE stays, and so does a high LINT line. Owner. */
-void vlapic_reset(struct vlapic *l);
-
 /* State out and in (owner). `set` checks everything first and changes nothing when it refuses: CL_BAD_ARGUMENT with
  * the name of the field. The caller then re-arms the timer from vlapic_deadline(). */
 void vlapic_state_get(const struct vlapic *l, struct vlapic_state *state);
@@ -100,7 +97,7 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *sta
 bool vlapic_mmio(struct vlapic *l, uint32_t offset, struct vlapic_access *access) CL_MUST_CHECK;
 
 /* RDMSR and WRMSR of IA32_APIC_BASE, IA32_TSC_DEADLINE and 800h to 8FFh (11.4.4, 11.5.4.1, 11.12). Owner. False: raise
- * #GP(0); nothing has changed. `bits` is always filled in. */
+ * #GP(0), or it is none of these; nothing has changed. `bits` is always filled in. */
 bool vlapic_msr(struct vlapic *l, uint32_t index, struct vlapic_access *access) CL_MUST_CHECK;
 
 /* CR8 is bits 7:4 of TPR (11.8.6). Owner. The caller has checked that a value written is at most 15. */

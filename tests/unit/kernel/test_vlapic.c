@@ -142,21 +142,6 @@ static void reset_state_is_that_of_the_manual(void **state)
     assert_int_equal(rdmsr(MSR_APIC_BASE), 0xFEE00900); /* the BSP */
 }
 
-static void init_keeps_mode_and_id(void **state)
-{
-    (void)state;
-    to_x2apic();
-    (void)accept(VLAPIC_FIXED, 0x40, false);
-    (void)accept(VLAPIC_NMI, 0, false);
-    vlapic_reset(&apic);
-    assert_int_equal(rdmsr(MSR_APIC_BASE), 0xFEE00C00);
-    assert_int_equal(rdmsr(X2(ID)), 3);
-    assert_int_equal(rdmsr(X2(LDR)), 8);
-    assert_int_equal(rdmsr(X2(SVR)), 0xFF);
-    assert_int_equal(vlapic_pending(&apic), -1);
-    assert_true(vlapic_idle(&apic));
-}
-
 /* -------------------------------------------------------------------------------------------------- priorities */
 
 static void the_highest_vector_is_delivered_first(void **state)
@@ -874,7 +859,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(reset_state_is_that_of_the_manual, setup),
-        cmocka_unit_test_setup(init_keeps_mode_and_id, setup),
         cmocka_unit_test_setup(the_highest_vector_is_delivered_first, setup),
         cmocka_unit_test_setup(the_class_in_service_and_tpr_hold_back_what_is_not_above, setup),
         cmocka_unit_test_setup(eoi_ends_the_highest_and_reports_level_ones, setup),
