@@ -5,7 +5,7 @@ SERVICES_COMMON := words.c link.c
 SERVICES_CONFIG := config.c rules.c schema.c values.c
 SERVICES_INIT := main.c console.c host_end.c image.c operator.c program.c service.c supervisor.c switch.c vm.c vm_end.c \
 	vm_setup.c wiring.c wishes.c
-SERVICES_CONSOLE := main.c commands.c command_table.c input.c line_editor.c log.c print.c scrollback.c streams.c uart.c
+SERVICES_CONSOLE := main.c commands.c command_table.c input.c line_editor.c log.c print.c scrollback.c streams.c trace.c trace_ring.c uart.c
 SERVICES_SWITCH := main.c bridge.c ports.c
 
 SERVICES_COMMON_OBJECTS := $(SERVICES_COMMON:%.c=build/services/common/%.o)

@@ -16,6 +16,7 @@ const struct command command_list[] = {
     { "info", COMMAND_ASK, COMMAND_MAY_TAKE_VM, OPERATOR_INFO, "info [NAME]", "about a VM, or about this machine" },
     { "console", COMMAND_CONSOLE, COMMAND_TAKES_VM, 0, "console NAME", "a VM's console; Ctrl-] leads back" },
     { "log", COMMAND_LOG, COMMAND_TAKES_COUNT, 0, "log [LINES]", "the latest lines of the log" },
+    { "trace", COMMAND_TRACE, COMMAND_TAKES_COUNT, 0, "trace [LINES]", "what ran last on each CPU, thread by thread" },
     { "stats", COMMAND_ASK, COMMAND_MAY_TAKE_VM, OPERATOR_STATISTICS, "stats [NAME|live]",
       "exits, CPU time and packets; live: again every two seconds until a key is pressed" },
     { "net", COMMAND_ASK, COMMAND_TAKES_NOTHING, OPERATOR_NETWORK, "net", "the switch's ports and counters" },

@@ -74,6 +74,9 @@ static void run(const struct command_line *parsed)
     case COMMAND_LOG:
         log_print_last(parsed->argument[0] != '\0' ? (unsigned)atoi(parsed->argument) : LOG_LINES);
         break;
+    case COMMAND_TRACE:
+        trace_print_last(parsed->argument[0] != '\0' ? (unsigned)atoi(parsed->argument) : LOG_LINES);
+        break;
     case COMMAND_CLEAR:
         console_write_raw("\x1b[H\x1b[2J", 7);
         break;

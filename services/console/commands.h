@@ -9,7 +9,15 @@
 enum command_argument { COMMAND_TAKES_NOTHING, COMMAND_TAKES_VM, COMMAND_MAY_TAKE_VM, COMMAND_TAKES_COUNT };
 
 /* What a command does beyond sending its verb to init. */
-enum command_action { COMMAND_ASK, COMMAND_HELP, COMMAND_CONSOLE, COMMAND_LOG, COMMAND_HEADLESS, COMMAND_CLEAR };
+enum command_action {
+    COMMAND_ASK,
+    COMMAND_HELP,
+    COMMAND_CONSOLE,
+    COMMAND_LOG,
+    COMMAND_TRACE,
+    COMMAND_HEADLESS,
+    COMMAND_CLEAR
+};
 
 struct command {
     const char *name;

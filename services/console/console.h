@@ -76,4 +76,7 @@ void log_skip_to_take_over(void);
 void log_print_new(void);
 void log_print_last(unsigned lines);
 
+/* trace.c: what the CPUs did last. */
+void trace_print_last(unsigned lines);
+
 #endif

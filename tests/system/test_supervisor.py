@@ -142,6 +142,13 @@ def test_the_log_says_what_a_guest_touched_that_is_not_its_own(machine):
     assert re.search(r"^vmm-mmio: nothing at memory [0-9a-f]+: a \d-byte (read|write) ", log, re.M)
 
 
+def test_trace_shows_which_threads_ran_and_caps_whose_they_are(machine):
+    ran = re.findall(r"^ *\d+ +[01]  (thread [0-9a-f]+|idle)$", machine.command("trace 60"), re.M)
+    threads = set(re.findall(r"^\S+ +\d+  thread +([0-9a-f]+) ", machine.command("caps"), re.M))
+    assert len(ran) == 60
+    assert {one.split()[1] for one in ran if one != "idle"} & threads, "nobody's threads ran"
+
+
 # ------------------------------------------------------------------------------------------------ services that crash
 
 
