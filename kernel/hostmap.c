@@ -44,7 +44,7 @@ static void build_windows(void)
     for (unsigned level = 0; level < 3; level++) {
         uint64_t *table = pool_take(NULL, PAGE_SIZE);
         ASSERT(table != NULL);
-        *windows = pool_physical(table).value | 3; /* present, writable */
+        *windows = pool_physical(table).value | 0x23; /* present, writable, accessed */
         windows = table;
     }
 }

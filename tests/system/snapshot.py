@@ -22,7 +22,8 @@ ROOT_HALF = 256  # root entries from here on are the kernel half
 
 STRUCTURES = ["struct account", "struct domain", "struct thread", "struct memory", "struct vm", "struct vcpu",
               "struct svm_vcpu", "struct vmcb", "struct object", "struct mapping", "struct block"]
-VARIABLES = ["boot_copy", "pool", "frames", "kernel_map", "cpus", "cpu_count", "info_page", "pt_format_memory", "idt"]
+VARIABLES = ["boot_copy", "pool", "frames", "kernel_map", "cpus", "cpu_count", "info_page", "pt_format_memory", "idt",
+             "windows"]
 SYMBOLS = ["kernel_start", "kernel_text_end", "kernel_rodata_end", "kernel_end"]
 CONSTANTS = [
     "OBJECT_ACCOUNT", "OBJECT_DOMAIN", "OBJECT_THREAD", "OBJECT_MEMORY", "OBJECT_VM", "OBJECT_VCPU",

@@ -168,7 +168,7 @@ def guest_frame_in_the_kernel_half(mason):
 
 @brick
 def window_left_open(mason):
-    place = mason.kernel.physical(mason.kernel.cpus[1].window)
+    place = mason.kernel.physical(mason.kernel.variable("windows") + 16 * mason.kernel.cpus[1].index)
     mason.write(place, mason.frame(ALPHA) | P | RW | NX)
     return rf"^the kernel half maps frame {mason.frame(ALPHA):x} at ffffc2\w+ \(rw\): {RAM}$"
 
