@@ -207,6 +207,10 @@ static enum cl_status boot(void)
     say("Cloison loader: %s, %lu MiB of memory, %u CPU%s, starting the kernel\n", cpu.vmx ? "VT-x" : "AMD-V",
         (unsigned long)(memory_total(info.memory, info.memory_count, BOOT_MEMORY_USABLE) >> 20), info.cpu_count,
         info.cpu_count == 1 ? "" : "s");
+    if (info.serial_port != 0)
+        say("Cloison loader: log and console are on the serial port COM1 from here on; a screen stays as it is now\n");
+    else
+        say("Cloison loader: WARNING: no serial port COM1: log and console cannot be seen, and a screen stays as it is now\n");
     return handover(&map, work, &info, trampoline, kernel.entry);
 }
 
