@@ -102,6 +102,8 @@ static void find_devices(void)
              tsc_hz / 1000000, (info_page->features & INFO_FEATURE_X2APIC) != 0 ? "x2APIC" : "xAPIC (no x2APIC)",
              (info_page->features & INFO_FEATURE_TSC_DEADLINE) != 0 ? "TSC deadline timer"
                                                                     : "APIC one-shot timer (no TSC deadline)");
+    if ((info_page->features & INFO_FEATURE_PAGES_1GIB) != 0)
+        pt_largest_shift = HUGE_SHIFT;
     find_virt();
     sched_init(cpu_count, time_from_ns(SLICE_NS));
 }

@@ -73,14 +73,16 @@ static enum cl_status enter_one(struct mapping *mapping, unsigned *budget)
     if (mapping->memory != NULL)
         TRY(memory_frame(mapping->memory, mapping->offset + mapping->done, budget, &leaf));
     leaf.rights = mapping->rights;
-    if (leaf.page_shift == LARGE_SHIFT && is_aligned(address | leaf.frame.value, LARGE_SIZE) && left >= LARGE_SIZE &&
-        pt_set(&mapping->space->pt, address, leaf) == CL_OK) {
-        mapping->done += LARGE_SIZE;
-        return CL_OK;
+    leaf.page_shift = leaf.page_shift < pt_largest_shift ? leaf.page_shift : pt_largest_shift;
+    for (; leaf.page_shift > PAGE_SHIFT; leaf.page_shift -= 9) {
+        uint64_t size = UINT64_C(1) << leaf.page_shift;
+        if (is_aligned(address | leaf.frame.value, size) && left >= size &&
+            pt_set(&mapping->space->pt, address, leaf) == CL_OK)
+            break;
     }
-    leaf.page_shift = PAGE_SHIFT;
-    TRY(pt_set(&mapping->space->pt, address, leaf));
-    mapping->done += PAGE_SIZE;
+    if (leaf.page_shift == PAGE_SHIFT)
+        TRY(pt_set(&mapping->space->pt, address, leaf));
+    mapping->done += UINT64_C(1) << leaf.page_shift;
     return CL_OK;
 }
 

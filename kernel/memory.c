@@ -77,18 +77,22 @@ enum cl_status memory_slice(struct account *account, struct memory *parent, uint
     return CL_OK;
 }
 
-/* Take a frame for `offset`, or a block where nothing of it was taken before (`room` is a block's size at least). */
+/* Take a frame for `offset`, or the largest block that has room in the object where nothing of it was taken before
+ * (`room` is its size at least). */
 static enum cl_status take(struct memory *memory, uint64_t offset, unsigned room)
 {
     bool below = (memory->flags & MEMORY_BELOW_4GIB) != 0;
-    struct pt_leaf fresh = { .page_shift = LARGE_SHIFT, .rights = PT_READ };
+    struct pt_leaf fresh = { .page_shift = (memory->flags & MEMORY_LARGE) != 0 ? HUGE_SHIFT : PAGE_SHIFT,
+                             .rights = PT_READ };
 
-    if ((memory->flags & MEMORY_LARGE) == 0 || room < LARGE_SHIFT ||
-        memory->size_bytes - align_down(offset, LARGE_SIZE) < LARGE_SIZE ||
-        frames_take(LARGE_SHIFT, below, &fresh.frame) != CL_OK) {
-        fresh.page_shift = PAGE_SHIFT;
-        TRY(frames_take(PAGE_SHIFT, below, &fresh.frame));
+    for (; fresh.page_shift > PAGE_SHIFT; fresh.page_shift -= 9) {
+        uint64_t size = UINT64_C(1) << fresh.page_shift;
+        if (fresh.page_shift <= room && memory->size_bytes - align_down(offset, size) >= size &&
+            frames_take(fresh.page_shift, below, &fresh.frame) == CL_OK)
+            break;
     }
+    if (fresh.page_shift == PAGE_SHIFT)
+        TRY(frames_take(PAGE_SHIFT, below, &fresh.frame));
     memory->fresh = fresh;
     memory->fresh_offset = align_down(offset, UINT64_C(1) << fresh.page_shift);
     memory->scrubbed = 0;

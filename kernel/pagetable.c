@@ -6,6 +6,8 @@
 #include "kernel/pagetable_formats_table.h"
 #include "kernel/pool.h"
 
+unsigned pt_largest_shift = LARGE_SHIFT;
+
 static unsigned level_shift(unsigned level)
 {
     return PAGE_SHIFT + 9 * (level - 1);

@@ -21,6 +21,9 @@ extern const struct pt_format pt_format_npt;    /* APM Vol. 2 15.25.5: as host, 
 extern const struct pt_format pt_format_ept;    /* SDM Vol. 3C 29.3.2 */
 extern const struct pt_format pt_format_memory; /* offset → frame of a memory object; software only */
 
+/* The largest page that tables of the CPU may have, host's and guests': 2 MiB, or 1 GiB. Set at boot. */
+extern unsigned pt_largest_shift;
+
 struct pt {
     const struct pt_format *format;
     struct account *account; /* pays for table pages */

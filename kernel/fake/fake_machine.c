@@ -377,6 +377,8 @@ static void probe_ioapic(void)
 
 void fake_machine_start(unsigned count)
 {
+    struct hpa huge;
+
     if (is_on) {
         fprintf(stderr, "the test before this one left its machine running: nothing that follows means anything\n");
         exit(1);
@@ -399,7 +401,10 @@ void fake_machine_start(unsigned count)
     kernel_root = pool_take(NULL, PAGE_SIZE);
     info_page = pool_take(NULL, PAGE_SIZE);
     ASSERT(kernel_root != NULL && info_page != NULL);
-    frames_init(hpa(FAKE_RAM_BASE + FAKE_RAM_FRAMES * PAGE_SIZE - 1));
+    frames_init(hpa(FAKE_HUGE_BASE + HUGE_SIZE - 1));
+    frames_add(hpa(FAKE_HUGE_BASE), HUGE_SIZE);
+    enum cl_status taken = frames_take(HUGE_SHIFT, false, &huge);
+    ASSERT(taken == CL_OK);
     frames_add(hpa(FAKE_RAM_BASE), FAKE_RAM_FRAMES * PAGE_SIZE);
     sched_init(count, time_from_ns(3000000));
     for (uint32_t i = 0; i < count; i++)

@@ -76,6 +76,8 @@ void window_zero(struct hpa frame)
     if (fake_is_reachable(frame))
         fake_stale_frames++;
     fake_scrub_count++;
+    if (frame.value >= FAKE_HUGE_BASE)
+        return;
     scrubs[index_of(frame)]++;
     content[index_of(frame)] = 0;
 }

@@ -21,7 +21,7 @@ TYPES = {0: "write-back", PWT: "write-combining", PCD: "uncacheable-minus", PWT 
 ROOT_HALF = 256  # root entries from here on are the kernel half
 
 STRUCTURES = ["struct account", "struct domain", "struct thread", "struct memory", "struct vm", "struct vcpu",
-              "struct svm_vcpu", "struct vmcb", "struct object", "struct mapping", "struct block"]
+              "struct svm_vcpu", "struct vmcb", "struct object", "struct mapping", "struct block", "struct huge"]
 VARIABLES = ["boot_copy", "pool", "frames", "kernel_map", "cpus", "cpu_count", "info_page", "pt_format_memory", "idt",
              "windows"]
 SYMBOLS = ["kernel_start", "kernel_text_end", "kernel_rodata_end", "kernel_end"]

@@ -13,7 +13,7 @@ import struct
 import pytest
 
 import emulator
-from cloison import BUILD, Cloison, image_tool
+from cloison import BUILD, Cloison, disk_image, image_tool
 from snapshot import ADDRESS, CHUNK, NX, P, PAGE, PS, ROOT_HALF, RW, US, stop, walk
 from walls import Walls, faults
 
@@ -66,6 +66,28 @@ def test_every_frame_is_where_inits_capabilities_allow_it_and_nowhere_else(snaps
         ram, = (memory for memory in walls.memories if walls.names[memory] == f"{vm}'s RAM")
         assert sum(size for _, size, _ in walls.kernel.frames(ram)) == ram.size_bytes == 256 << 20
     assert {"the console's control channel", "the switch's control channel"} <= set(names)
+
+
+def test_a_gib_of_a_guest_is_one_page_where_the_cpu_has_such(tmp_path):
+    guest = os.path.join(BUILD, "guests", "linux")
+    image = disk_image(tmp_path, f"""[[vm]]
+name = "big"
+memory = "1200M"
+kernel = "{guest}/vmlinuz"
+initrd = "{guest}/initramfs.cpio.gz"
+cmdline = "console=hvc0 quiet"
+""")
+    with Cloison(smp=1, memory=4096, image=image) as machine:
+        machine.boot()
+        with machine.console("big"):
+            pass
+        walls = Walls(stop(machine, KERNEL, INIT))
+        found = walls.faults()
+    assert not found, "\n".join(found) + "\n\n" + walls.matrix()
+    vm, = walls.vms
+    sizes = [size for _, size, _, _ in walk(walls.kernel.table, walls.kernel.physical(vm.space.pt.root))]
+    assert sizes.count(1 << 30) == 1
+    assert sum(sizes) >= 1200 << 20
 
 
 # ------------------------------------------------------------------------------------------------------ one brick each

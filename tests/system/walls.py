@@ -26,6 +26,8 @@ from kernel_objects import Kernel
 from snapshot import ADDRESS, PAGE, PCD, PWT, ROOT_HALF, TYPES, US
 from snapshot import Run, Unreadable, differences, hardware_runs, join, rights, walk
 
+HUGE_FRAMES, HUGE_BLOCKS = (1 << 30) // PAGE, 512
+
 # A domain or a VM: what it should map by its list of mappings, and what its tables do map.
 Space = collections.namedtuple("Space", "name owner wanted found")
 # A stretch of frames that belongs to a memory object.
@@ -254,13 +256,18 @@ class Walls:
                         "some are lost, or some object was not found")
 
     def free_frames(self):
-        """Bit n: frame n is free. A region is a page of the pool full of blocks (kernel/frames.c)."""
+        """Bit n: frame n is free. A region is a page of the pool full of blocks; a GiB that is taken as one keeps its
+        blocks, all of them whole, and is in no list (kernel/frames.c)."""
         allocator, size = self.kernel.variable("frames"), self.snapshot.kernel.named["struct block"]["size"]
+        huge_size = self.snapshot.kernel.named["struct huge"]["size"]
         regions = self.kernel.read(allocator.regions, 8 * allocator.region_count)
         free = 0
         for region, in struct.iter_unpack("<Q", regions):
             for offset in range(0, PAGE - size + 1, size) if region else []:
                 block = self.kernel.at("struct block", region + offset)
+                huge = self.kernel.at("struct huge", allocator.huge.address_ + block.first // HUGE_FRAMES * huge_size)
+                if huge.whole_count == HUGE_BLOCKS and huge.link.at == 0:
+                    continue
                 for word, bits in enumerate(block.free):
                     free |= bits << block.first + 64 * word
         return free

@@ -254,6 +254,39 @@ static void the_books_of_24_gib_take_less_than_a_mebibyte_and_a_half(void **stat
     fake_pool_destroy();
 }
 
+static void a_whole_gib_is_taken_as_one_and_spared_by_smaller_requests(void **state)
+{
+    struct hpa huge, frame;
+
+    (void)state;
+    fake_pool_create(16 * MIB);
+    frames_init(hpa(8 * GIB));
+    frames_add(hpa(GIB), GIB);
+    frames_add(hpa(5 * GIB), 2 * GIB + 8 * MIB);
+    /* the 8 MiB go first, then one of the two is broken, by small frames too */
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(frames_take(LARGE_SHIFT, false, &frame), CL_OK);
+        assert_in_range(frame.value, 7 * GIB, 7 * GIB + 8 * MIB);
+    }
+    assert_int_equal(frames_take(PAGE_SHIFT, false, &frame), CL_OK);
+    assert_int_equal(frames_take(HUGE_SHIFT, false, &huge), CL_OK);
+    assert_true(huge.value == 5 * GIB || huge.value == 6 * GIB);
+    assert_int_not_equal(huge.value, align_down(frame.value, GIB));
+    assert_int_equal(frames_free(), (2 * GIB / PAGE_SIZE) - 1);
+    assert_int_equal(frames_take(HUGE_SHIFT, true, &huge), CL_OK);
+    assert_int_equal(huge.value, GIB);
+    assert_int_equal(frames_take(HUGE_SHIFT, false, &huge), CL_NO_MEMORY);
+    assert_non_null(strstr(fake_refusal, "1048576 KiB"));
+    /* the broken one becomes whole again */
+    frames_give(frame, PAGE_SHIFT);
+    assert_int_equal(frames_take(HUGE_SHIFT, false, &huge), CL_OK);
+    assert_int_equal(huge.value, align_down(frame.value, GIB));
+    assert_int_equal(frames_take(PAGE_SHIFT, false, &frame), CL_NO_MEMORY);
+    frames_give(huge, HUGE_SHIFT);
+    assert_true(FAKE_PANICS(frames_give(huge, HUGE_SHIFT)));
+    fake_pool_destroy();
+}
+
 static void what_was_not_taken_cannot_be_given(void **state)
 {
     struct hpa frame;
@@ -287,6 +320,7 @@ int main(void)
         cmocka_unit_test(small_frames_come_from_broken_blocks_as_long_as_there_are_any),
         cmocka_unit_test(memory_below_4_gib_is_spared_until_there_is_no_other),
         cmocka_unit_test(the_books_of_24_gib_take_less_than_a_mebibyte_and_a_half),
+        cmocka_unit_test(a_whole_gib_is_taken_as_one_and_spared_by_smaller_requests),
         cmocka_unit_test(what_was_not_taken_cannot_be_given),
     };
 

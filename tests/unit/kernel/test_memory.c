@@ -134,6 +134,37 @@ static void a_large_block_is_scrubbed_whole_before_any_of_it_is_mapped(void **st
     assert_int_equal(leaf.page_shift, PAGE_SHIFT);
 }
 
+static void a_gib_is_mapped_by_one_page_where_the_cpu_has_such(void **state)
+{
+    struct memory *memory;
+    struct space *space;
+    struct pt_leaf leaf;
+
+    (void)state;
+    frames_give(hpa(FAKE_HUGE_BASE), HUGE_SHIFT);
+    fake_root->limit[PURSE_MEMORY] += HUGE_SIZE;
+    for (unsigned shift = LARGE_SHIFT; shift <= HUGE_SHIFT; shift += 9) {
+        pt_largest_shift = shift;
+        space = host_space(); /* tables that were made stay in the way of larger pages */
+        fake_scrub_count = 0;
+        memory = new_memory(HUGE_SIZE / PAGE_SIZE + 1, MEMORY_LARGE);
+        assert_int_equal(map_all(memory, space, 0, HUGE_SIZE + PAGE_SIZE, HUGE_SIZE), CL_OK);
+        assert_int_equal(fake_scrub_count, HUGE_SIZE / PAGE_SIZE + 1);
+        assert_true(pt_get(&space->pt, 2 * HUGE_SIZE - PAGE_SIZE, &leaf));
+        assert_int_equal(leaf.page_shift, shift);
+        assert_int_equal(leaf.frame.value,
+                         shift == HUGE_SHIFT ? FAKE_HUGE_BASE : FAKE_HUGE_BASE + HUGE_SIZE - LARGE_SIZE);
+        assert_true(pt_get(&space->pt, 2 * HUGE_SIZE, &leaf));
+        assert_int_equal(leaf.page_shift, PAGE_SHIFT);
+        assert_int_equal(fake_destroy(&memory->object), CL_OK);
+        assert_false(pt_get(&space->pt, HUGE_SIZE, &leaf));
+        assert_int_equal(frames_free(), FAKE_RAM_FRAMES + HUGE_SIZE / PAGE_SIZE);
+    }
+    pt_largest_shift = LARGE_SHIFT;
+    fake_root->limit[PURSE_MEMORY] -= HUGE_SIZE;
+    assert_int_equal(frames_take(HUGE_SHIFT, false, &leaf.frame), CL_OK); /* the machine's end counts the others */
+}
+
 /* Each finds the other's block half scrubbed. */
 static void two_who_map_different_blocks_in_turn_both_come_to_an_end(void **state)
 {
@@ -330,6 +361,7 @@ int main(void)
         TEST(a_mapping_makes_progress_of_four_scrubbed_frames_per_call),
         TEST(a_frame_is_scrubbed_once_however_often_it_is_mapped),
         TEST(a_frame_that_had_an_owner_is_scrubbed_for_the_next),
+        TEST(a_gib_is_mapped_by_one_page_where_the_cpu_has_such),
         TEST(a_large_block_is_scrubbed_whole_before_any_of_it_is_mapped),
         TEST(two_who_map_different_blocks_in_turn_both_come_to_an_end),
         TEST(a_large_block_at_an_odd_address_is_entered_in_small_pages),
