@@ -237,9 +237,12 @@ static enum vcpu_exit_reason enter_once(struct vcpu *vcpu)
     virt->vcpu_enter(vcpu, &exit);
     if (__builtin_expect(page->cr8 != cr8, 0))
         vlapic_cr8_set(lapic, page->cr8);
-    if (exit.kind == VIRT_EXIT_INTERRUPT) { /* the physical one that ended the guest's slice is taken here */
-        page->count_interrupt++;
+    /* The physical interrupt that ended the guest's slice is taken here; and one that never ends it, because the guest
+     * meets an exception on the way to every exception's handler (CVE-2015-8104). */
+    if (exit.kind == VIRT_EXIT_INTERRUPT || __builtin_expect(exit.kind == VIRT_EXIT_EXCEPTION, 0))
         __asm__ volatile("sti; nop; cli" : : : "memory");
+    if (exit.kind == VIRT_EXIT_INTERRUPT) {
+        page->count_interrupt++;
         return VCPU_EXIT_NONE;
     }
     reason = vcpu_handle_exit(vcpu, &exit);

@@ -14,6 +14,8 @@
 #define XCR0_AVX UINT64_C(4)
 #define XCR0_AVX512 UINT64_C(0xE0)
 #define XCR0_PKRU UINT64_C(0x200)
+#define XSAVE_ALIGNED BIT(1) /* leaf 0Dh: this component begins at 64 bytes in the compacted format */
+#define XSAVEC BIT(1)
 
 /* Leaf 1. */
 #define L1_ECX_LET                                                                                                     \
@@ -209,7 +211,7 @@ static void build_xsave(struct builder *b)
 {
     uint64_t xcr0 = b->policy->xcr0;
     struct vm_cpuid_entry one = host_leaf(b, 0xD, 1);
-    uint32_t size = 576; /* legacy region and header */
+    uint32_t size = 576, compact = size; /* legacy region and header */
 
     if (xcr0 == 0)
         return;
@@ -220,6 +222,9 @@ static void build_xsave(struct builder *b)
             continue;
         if (e.ebx + e.eax > size)
             size = e.ebx + e.eax;
+        if (e.ecx & XSAVE_ALIGNED)
+            compact = (compact + 63) & ~63u;
+        compact += e.eax;
         e.flags = VM_CPUID_SUBLEAF;
         e.subleaf = sub;
         put(b, e);
@@ -230,9 +235,12 @@ static void build_xsave(struct builder *b)
                                     .ebx = size,
                                     .ecx = size,
                                     .edx = (uint32_t)(xcr0 >> 32) });
-    /* XSAVEOPT, XSAVEC, XGETBV with ECX = 1; no supervisor state. */
-    put(b, (struct vm_cpuid_entry){
-               .leaf = 0xD, .subleaf = 1, .flags = VM_CPUID_SUBLEAF, .eax = one.eax & 7, .ebx = size });
+    /* XSAVEOPT, XSAVEC, XGETBV with ECX = 1; no supervisor state. EBX is for the compacted format. */
+    put(b, (struct vm_cpuid_entry){ .leaf = 0xD,
+                                    .subleaf = 1,
+                                    .flags = VM_CPUID_SUBLEAF,
+                                    .eax = one.eax & 7,
+                                    .ebx = one.eax & XSAVEC ? compact : 0 });
 }
 
 static void build_extended(struct builder *b, const struct cpuid_options *options)

@@ -13,6 +13,11 @@
 #include "services/console/uart.h"
 #include "services/protocol/stream.h"
 
+/* How long the operator waits for a guest that takes nothing: to leave it; and to type on, when the port's buffer is full
+ * and the way out could be behind it. A guest on a busy machine may well stand still for seconds. */
+#define LEAVE_PATIENCE_NS STREAM_PATIENCE_NS
+#define FULL_PATIENCE_NS (UINT64_C(60) * 1000 * 1000 * 1000)
+
 static uint64_t taken_ns;                /* when a guest last took something */
 static uint64_t give_up_ns = UINT64_MAX; /* when its patience ends who cannot type on, or wants to leave */
 
@@ -39,6 +44,7 @@ static size_t type_to_guest(const uint8_t *bytes, size_t count)
 {
     const uint8_t *escape = memchr(bytes, CONSOLE_ESCAPE, count);
     size_t length = escape == NULL ? count : (size_t)(escape - bytes), taken;
+    uint64_t patience_ns = escape == NULL ? FULL_PATIENCE_NS : LEAVE_PATIENCE_NS;
 
     if (length == 0) {
         streams_leave();
@@ -49,11 +55,11 @@ static size_t type_to_guest(const uint8_t *bytes, size_t count)
         taken_ns = cl_monotonic_ns();
     if (escape == NULL && !uart_is_full())
         return taken;
-    if (taken == 0 && cl_monotonic_ns() >= taken_ns + STREAM_PATIENCE_NS) {
+    if (taken == 0 && cl_monotonic_ns() >= taken_ns + patience_ns) {
         console_print("\n[%s takes no input: %zu typed bytes are lost]\n", console.vm_name[console.attached], length);
         return length;
     }
-    give_up_ns = taken_ns + STREAM_PATIENCE_NS;
+    give_up_ns = taken_ns + patience_ns;
     return taken;
 }
 

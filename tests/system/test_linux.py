@@ -336,7 +336,7 @@ def test_typed_text_arrives_whole_and_comes_back_whole_while_all_guests_burn_cpu
         shell.start("cat >/tmp/typed; echo /ty''ped/")
         machine.expect(r"echo /ty''ped/\n", 20)
         machine.send("\r".join(lines) + "\r\x04")
-        machine.expect("/typed/", 120)
+        machine.expect("/typed/", 300)
         assert shell.run("cat /tmp/typed", 120).splitlines() == lines
     for guest in ("alpha", "beta"):
         in_guest(machine, guest, "kill $(cat /tmp/burning)")

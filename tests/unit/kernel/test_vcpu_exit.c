@@ -544,6 +544,31 @@ static void compute(struct vcpu *running, struct virt_exit *exit)
 }
 
 /* A periodic timer is armed anew when it is served; a guest that leaves no more would miss its next tick. */
+static void meet_an_exception(struct vcpu *v, struct virt_exit *exit)
+{
+    *exit = (struct virt_exit){ .kind = VIRT_EXIT_EXCEPTION, .vector = VECTOR_DB };
+    if (fake_vcpu(v)->entries == 5)
+        fake_timer_deadline[0] = fake_tsc;
+    if (fake_vcpu(v)->entries == 6) {
+        assert_int_not_equal(fake_timer_deadline[0], fake_tsc); /* it was taken */
+        exit->kind = VIRT_EXIT_MEMORY;
+    }
+}
+
+/* A breakpoint on the stack of the #DB handler (CVE-2015-8104): no stay in the guest ends with an interrupt. */
+static void a_guest_that_meets_nothing_but_exceptions_is_interrupted_all_the_same(void **state)
+{
+    (void)state;
+    begin();
+    vcpu->activity = VCPU_RUNNING;
+    vcpu_release(vcpu);
+    assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
+    fake_guest = meet_an_exception;
+    assert_int_equal(fake_cpu_leave(0), FAKE_RING3);
+    assert_int_equal(fake->entries, 6);
+    assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
+}
+
 static void a_guest_is_not_entered_before_its_next_tick_is_programmed(void **state)
 {
     (void)state;
@@ -622,6 +647,7 @@ int main(void)
         TEST(a_machine_check_is_the_end),
         TEST(an_eoi_of_a_level_vector_is_told_to_the_vmm),
         TEST(a_vcpu_that_waits_for_a_sipi_sleeps_whatever_is_pending),
+        TEST(a_guest_that_meets_nothing_but_exceptions_is_interrupted_all_the_same),
         TEST(a_guest_is_not_entered_before_its_next_tick_is_programmed),
     };
 

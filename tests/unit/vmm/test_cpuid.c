@@ -143,6 +143,27 @@ static void without_xsave_there_is_no_avx(void **unused)
     assert_int_equal(r[0], 0);
 }
 
+/* SDM Vol. 1 13.4.3: behind AVX the compacted format leaves no room for MPX, which is not there. */
+static void the_compacted_size_has_no_gaps_but_for_alignment(void **unused)
+{
+    const struct vm_cpuid_entry host[] = {
+        { 0, 0, 0, 0x16, INTEL, 0 },           { 1, 0, 0, 0x50654, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0 },
+        { 0xD, 0, 1, 0xE7, 2688, 2688, 0, 0 }, { 0xD, 1, 1, 0xF, 2432, 0, 0, 0 },
+        { 0xD, 2, 1, 256, 576, 0, 0, 0 },      { 0xD, 5, 1, 64, 1088, 0, 0, 0 },
+        { 0xD, 6, 1, 512, 1152, 0, 0, 0 },     { 0xD, 7, 1, 1024, 1664, 2, 0, 0 },
+    };
+    struct cpuid_options avx512 = options;
+    uint32_t r[4];
+
+    (void)unused;
+    avx512.xcr0 = 0xE7;
+    assert_int_equal(cpuid_build(&policy, host, sizeof(host) / sizeof(host[0]), &avx512), CL_OK);
+    query(0xD, 0, r);
+    assert_int_equal(r[2], 2688);
+    query(0xD, 1, r);
+    assert_int_equal(r[1], 576 + 256 + 64 + 512 + 1024);
+}
+
 static void an_intel_host_keeps_its_cache_leaf(void **unused)
 {
     const struct vm_cpuid_entry host[] = { { 0, 0, 0, 0x16, INTEL, 0 },
@@ -193,6 +214,7 @@ int main(void)
         cmocka_unit_test(hypervisor_leaves_name_kvm_and_cloison),
         cmocka_unit_test(the_table_is_sorted_as_the_kernel_wants_it),
         cmocka_unit_test(without_xsave_there_is_no_avx),
+        cmocka_unit_test(the_compacted_size_has_no_gaps_but_for_alignment),
         cmocka_unit_test(an_intel_host_keeps_its_cache_leaf),
         cmocka_unit_test(impossible_options_are_refused),
         cmocka_unit_test(msr_tables_are_sorted_and_short_enough),
