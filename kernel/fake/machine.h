@@ -31,7 +31,8 @@
 #define FAKE_TSC_HZ UINT64_C(1000000000)
 #define FAKE_RAM_BASE UINT64_C(0x100000000) /* 4 GiB, far from the pool */
 #define FAKE_RAM_FRAMES UINT64_C(4096)      /* 16 MiB */
-#define FAKE_HUGE_BASE UINT64_C(0x200000000) /* a GiB that is taken, until a test gives it; what it holds is not modelled */
+#define FAKE_HUGE_BASE                                                                                                 \
+    UINT64_C(0x200000000) /* a GiB that is taken, until a test gives it; what it holds is not modelled */
 #define FAKE_POOL_BYTES UINT64_C(0x1000000)
 #define FAKE_SECRET UINT64_C(0x5ec2e7) /* in every frame that was never scrubbed */
 
