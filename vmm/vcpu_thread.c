@@ -153,6 +153,17 @@ static void exit_init(struct vcpu_thread *t)
     complete(t->page, VCPU_COMPLETE_RETRY);
 }
 
+/* What a guest stood on when it ended: nobody can ask it afterwards. */
+static void log_state(unsigned index, const struct vcpu_page *page)
+{
+    cl_log("vCPU %u: triple fault at rip %lx rsp %lx rflags %lx cs %x ss %x rax %lx rcx %lx rdx %lx", index, page->rip,
+           page->gpr[GPR_RSP], page->rflags, page->segment[SEG_CS].selector, page->segment[SEG_SS].selector,
+           page->gpr[GPR_RAX], page->gpr[GPR_RCX], page->gpr[GPR_RDX]);
+    cl_log("vCPU %u: cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx idt %lx+%x gdt %lx+%x dr6 %lx dr7 %lx event %u/%u", index,
+           page->cr0, page->cr2, page->cr3, page->cr4, page->efer, page->idtr.base, page->idtr.limit, page->gdtr.base,
+           page->gdtr.limit, page->dr[6], page->dr[7], page->event.type, page->event.vector);
+}
+
 static void dispatch(struct vcpu_thread *t)
 {
     struct vcpu_page *page = t->page;
@@ -183,6 +194,7 @@ static void dispatch(struct vcpu_thread *t)
         complete(page, VCPU_COMPLETE_RETRY);
         break;
     case VCPU_EXIT_TRIPLE_FAULT:
+        log_state(t->index, page);
         monitor_request(t->monitor, MACHINE_RESET, 0, "triple fault");
         break;
     default:
