@@ -123,7 +123,7 @@ struct boot_info {
     uint32_t version;
     uint32_t size_bytes;
 
-    struct info_page info; /* all but xcr0 and what the kernel's backend finds */
+    struct info_page info; /* all but xcr0, guest_cpus and what the kernel's backend finds */
     uint64_t canary;       /* random, its lowest byte zero */
 
     uint64_t kernel_base; /* physical; the image is contiguous */

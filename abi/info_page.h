@@ -34,6 +34,7 @@ struct info_page {
     uint64_t memory_bytes; /* RAM of the machine */
     uint64_t pool_bytes;   /* of it, the kernel's pool */
     uint64_t xcr0;         /* XSAVE components that guests may be given */
+    uint64_t guest_cpus;   /* bit n: CPU n runs guests well; where there are others, the boot log says why */
     char cpu_name[48];     /* CPUID 80000002h to 80000004h, NUL-terminated */
     uint32_t apic_id[INFO_CPUS_MAX];
 };

@@ -79,8 +79,9 @@ static void find_virt(void)
 {
     static const struct virt_ops *const backends[] = { &svm_ops, &vmx_ops };
 
+    info_page->guest_cpus = UINT64_MAX >> (64 - cpu_count);
     for (unsigned i = 0; i < ARRAY_SIZE(backends); i++) {
-        if (backends[i]->probe() == CL_OK) {
+        if (backends[i]->probe(&info_page->guest_cpus) == CL_OK) {
             virt = backends[i];
             info_page->features |= INFO_FEATURE_VIRTUAL_MACHINES;
             log_line("virtualisation: %s with nested paging", virt->name);

@@ -66,9 +66,10 @@ struct virt_ops {
     const char *name; /* "AMD-V", "VT-x" */
     const struct pt_format *nested_format;
 
-    /* Can this CPU run VMs? Fills the feature words used by the other functions and logs each feature, found or absent
-     * with what is used instead. Boot CPU, once. CL_UNSUPPORTED with a sentence. */
-    enum cl_status (*probe)(void);
+    /* Can this machine run VMs? Fills the feature words used by the other functions and logs each feature, found or
+     * absent with what is used instead. `guest_cpus`: bit n for each CPU n; those that no guest should be put on are
+     * taken out, with a line in the log. Boot CPU, once. CL_UNSUPPORTED with a sentence. */
+    enum cl_status (*probe)(uint64_t *guest_cpus);
     /* Turn it on for this CPU (EFER.SVME + VM_HSAVE_PA; VMXON). */
     enum cl_status (*cpu_enable)(void);
     void (*cpu_disable)(void);

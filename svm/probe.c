@@ -50,8 +50,10 @@ static void log_features(void)
 
 /* QEMU's TCG (seen in 7.2; it calls itself so in leaf 4000_0000h) neither loads nor clears the shadow at VMRUN, and
  * arms breakpoints at a MOV to DR7 only: those of a guest go on hitting in whatever runs on that CPU next, the kernel
- * included. So no guest's breakpoint gets into DR7 there. */
-static void find_faults(void)
+ * included. So no guest's breakpoint gets into DR7 there. And whatever CPU loads x87 state writes back, unlocked, what it
+ * read of the flags that say whether CPU 0 is in a guest, nested paging and GIF among them (cpu_clear_ignne() in its
+ * source): CPU 0 must be in no guest, ever, if there are others. */
+static void find_faults(uint64_t *guest_cpus)
 {
     struct x86_cpuid name = leaf(1).ecx & (1u << 31) ? x86_cpuid(0x40000000u, 0) : (struct x86_cpuid){ 0 };
 
@@ -60,10 +62,14 @@ static void find_faults(void)
         return;
     log_line("AMD-V: interrupt shadow: lost by this emulator at an entry, stepped over instead");
     log_line("AMD-V: hardware breakpoints: kept by this emulator beyond an exit, so a guest's do not hit");
+    if (*guest_cpus == 1)
+        return;
+    log_line("AMD-V: CPU 0: mixed up by this emulator when others load x87 state, runs no guest");
+    *guest_cpus &= ~UINT64_C(1);
 }
 
 /* APM Vol. 2 15.4. */
-enum cl_status svm_probe(void)
+enum cl_status svm_probe(uint64_t *guest_cpus)
 {
     struct x86_cpuid svm;
 
@@ -83,6 +89,6 @@ enum cl_status svm_probe(void)
 
     log_line("AMD-V: revision %u, nested paging, %u ASIDs", svm.eax & 0xFF, svm.ebx);
     log_features();
-    find_faults();
+    find_faults(guest_cpus);
     return CL_OK;
 }

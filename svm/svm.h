@@ -63,7 +63,7 @@ struct svm_vcpu {
 };
 
 /* probe.c, cpu.c */
-enum cl_status svm_probe(void);
+enum cl_status svm_probe(uint64_t *guest_cpus);
 enum cl_status svm_cpu_enable(void);
 void svm_cpu_disable(void);
 void svm_cpu_flush(void);

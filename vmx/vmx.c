@@ -6,8 +6,9 @@
 
 #define CPUID_1_ECX_VMX (1u << 5)
 
-static enum cl_status vmx_probe(void)
+static enum cl_status vmx_probe(uint64_t *guest_cpus)
 {
+    (void)guest_cpus;
     if ((x86_cpuid(1, 0).ecx & CPUID_1_ECX_VMX) == 0)
         return refuse(CL_UNSUPPORTED, "VT-x: the CPU has none");
     return refuse(CL_UNSUPPORTED, "VT-x: present, but this build runs VMs on AMD-V only (docs/limits.md)");

@@ -16,7 +16,13 @@ struct fake_vcpu *fake_vcpu(const struct vcpu *vcpu)
     return vcpu->virt;
 }
 
-static enum cl_status probe(void)
+static enum cl_status probe(uint64_t *guest_cpus)
+{
+    (void)guest_cpus;
+    return CL_OK;
+}
+
+static enum cl_status cpu_enable(void)
 {
     return CL_OK;
 }
@@ -157,7 +163,7 @@ const struct virt_ops fake_virt_ops = {
     .name = "fake",
     .nested_format = &pt_format_npt,
     .probe = probe,
-    .cpu_enable = probe,
+    .cpu_enable = cpu_enable,
     .cpu_disable = nothing,
     .vm_create = vm_make,
     .vm_destroy = vm_unmake,

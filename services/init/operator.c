@@ -126,6 +126,7 @@ static void answer_host_info(uint32_t cookie)
 {
     struct operator_host report = { .up_ns = cl_monotonic_ns(), .cpus = cl_info()->cpu_count, .vms = config.vm_count };
     struct memory_report memory;
+    char text[64];
 
     snprintf(report.hostname, sizeof(report.hostname), "%s", config.host.hostname);
     if (cl_info_memory(&memory) == CL_OK) {
@@ -136,6 +137,11 @@ static void answer_host_info(uint32_t cookie)
     }
     reply(OPERATOR_HOST, cookie, &report, sizeof(report));
     detail(cookie, "CPU", cl_info()->cpu_name);
+    if (__builtin_popcountll(cl_info()->guest_cpus) < (int)report.cpus) {
+        snprintf(text, sizeof(text), "%d of %u; the log of the boot says why",
+                 __builtin_popcountll(cl_info()->guest_cpus), report.cpus);
+        detail(cookie, "CPUs for VMs", text);
+    }
     done(cookie, CL_OK, "");
 }
 

@@ -74,7 +74,7 @@ static enum cl_status create_objects(struct program *program, unsigned index, co
     const struct account_arguments arguments = {
         .kernel_bytes = limits->kernel_bytes,
         .memory_bytes = limits->memory_bytes,
-        .affinity = AFFINITY_ALL,
+        .affinity = limits->affinity,
         .scheduling_class = CLASS_FAIR,
         .weight = limits->weight,
     };

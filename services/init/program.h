@@ -28,6 +28,7 @@ struct program_limits {
     uint64_t kernel_bytes;
     uint64_t memory_bytes;
     uint32_t weight;
+    uint64_t affinity; /* bit n: CPU n */
 };
 
 struct program {

@@ -128,7 +128,8 @@ enum cl_status vm_setup_program(struct vm *vm)
 {
     const struct program_limits limits = { .kernel_bytes = kernel_bytes(vm),
                                            .memory_bytes = 8 * MIB,
-                                           .weight = vm->config->weight };
+                                           .weight = vm->config->weight,
+                                           .affinity = cl_info()->guest_cpus };
     char name[START_NAME_MAX];
 
     snprintf(name, sizeof(name), "vmm-%.18s", vm->config->name);

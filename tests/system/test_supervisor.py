@@ -143,10 +143,13 @@ def test_the_log_says_what_a_guest_touched_that_is_not_its_own(machine):
 
 
 def test_trace_shows_which_threads_ran_and_caps_whose_they_are(machine):
-    ran = re.findall(r"^ *\d+ +[01]  (thread [0-9a-f]+|idle)$", machine.command("trace 60"), re.M)
-    threads = set(re.findall(r"^\S+ +\d+  thread +([0-9a-f]+) ", machine.command("caps"), re.M))
+    ran = re.findall(r"^ *\d+ +([01])  (?:thread ([0-9a-f]+)|idle)$", machine.command("trace 60"), re.M)
+    owners = {thread: owner for owner, thread in
+              re.findall(r"^(\S+) +\d+  thread +([0-9a-f]+) ", machine.command("caps"), re.M)}
+    seen = {(owners[thread], cpu) for cpu, thread in ran if thread in owners}
     assert len(ran) == 60
-    assert {one.split()[1] for one in ran if one != "idle"} & threads, "nobody's threads ran"
+    assert seen, "nobody's threads ran"
+    assert not [owner for owner, cpu in seen if owner.startswith("vmm-") and cpu == "0"], "QEMU's CPU 0 runs no guest"
 
 
 # ------------------------------------------------------------------------------------------------ services that crash
