@@ -17,6 +17,7 @@
 #include "kernel/string.h"
 #include "kernel/system.h"
 #include "kernel/time.h"
+#include "kernel/trace.h"
 #include "kernel/virt.h"
 #include "kernel/x86.h"
 #include "kernel/xstate.h"
@@ -62,6 +63,7 @@ static void take_cpus(void)
         cpus[i].apic_id = boot_copy.cpus[i].apic_id;
         cpus[i].trace = pool_take(NULL, PAGE_SIZE);
         ASSERT(cpus[i].trace != NULL);
+        cpus[i].trace->cpu = i;
         hostmap_cpu(&cpus[i]);
     }
     cpu_count = boot_copy.cpu_count;
