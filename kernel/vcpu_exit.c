@@ -214,6 +214,10 @@ static HANDLER enum vcpu_exit_reason handle_io(struct vcpu *vcpu, const struct v
 static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     switch (exit->kind) {
+    case VIRT_EXIT_INTERRUPT:
+        vcpu->page->count_interrupt++;
+        vcpu_interrupt_window();
+        return VCPU_EXIT_NONE;
     case VIRT_EXIT_HLT:
         vcpu->page->count_hlt++;
         advance(vcpu, exit, LENGTH_HLT);
@@ -233,8 +237,10 @@ static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struc
         vcpu->exit.decode.detail = exit->detail;
         return VCPU_EXIT_DECODE;
     case VIRT_EXIT_EXCEPTION:
-        /* #DB and #AC are caught only to break delivery loops: the guest gets them */
+        /* #DB and #AC are caught only to break delivery loops: the guest gets them. No interrupt ends a stay in a guest
+         * that meets one on the way to every exception's handler (CVE-2015-8104). */
         virt->vcpu_inject(vcpu, VCPU_EVENT_EXCEPTION, exit->vector, exit->has_error_code, exit->error_code);
+        vcpu_interrupt_window();
         return VCPU_EXIT_NONE;
     case VIRT_EXIT_TASK_SWITCH:
         vcpu->exit.next_rip = 0;
@@ -256,7 +262,7 @@ static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struc
     case VIRT_EXIT_MACHINE_CHECK:
         panic("a machine check was reported while VM %s ran", vcpu->vm->name);
     default:
-        /* interrupts, NMIs and windows: the loop looks at what there is */
+        /* NMIs and windows: the loop looks at what there is */
         return VCPU_EXIT_NONE;
     }
 }

@@ -218,6 +218,11 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
     virt->vcpu_load(vcpu);
 }
 
+void vcpu_interrupt_window(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
 /* One entry and what follows from it. */
 static enum vcpu_exit_reason enter_once(struct vcpu *vcpu)
 {
@@ -237,14 +242,6 @@ static enum vcpu_exit_reason enter_once(struct vcpu *vcpu)
     virt->vcpu_enter(vcpu, &exit);
     if (__builtin_expect(page->cr8 != cr8, 0))
         vlapic_cr8_set(lapic, page->cr8);
-    /* The physical interrupt that ended the guest's slice is taken here; and one that never ends it, because the guest
-     * meets an exception on the way to every exception's handler (CVE-2015-8104). */
-    if (exit.kind == VIRT_EXIT_INTERRUPT || __builtin_expect(exit.kind == VIRT_EXIT_EXCEPTION, 0))
-        __asm__ volatile("sti; nop; cli" : : : "memory");
-    if (exit.kind == VIRT_EXIT_INTERRUPT) {
-        page->count_interrupt++;
-        return VCPU_EXIT_NONE;
-    }
     reason = vcpu_handle_exit(vcpu, &exit);
     if (reason == VCPU_EXIT_NONE)
         page->exits_in_kernel++;

@@ -45,6 +45,9 @@ enum cl_status vcpu_set_groups(struct vcpu *vcpu, uint32_t groups) CL_MUST_CHECK
  * has to act (then thread->vcpu is NULL and its registers hold the result). */
 void vcpu_loop(struct cpu *cpu, struct thread *thread);
 
+/* Take the physical interrupt that ended a stay in the guest, or that has to wait for one to end. */
+void vcpu_interrupt_window(void);
+
 /* vcpu_exit.c */
 
 /* Serve what the kernel serves: VCPU_EXIT_NONE; otherwise why the VMM has to act, with vcpu->exit filled in. */
