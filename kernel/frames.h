@@ -16,7 +16,8 @@ void frames_init(struct hpa highest);
 void frames_add(struct hpa base, uint64_t size_bytes);
 
 /* One 4 KiB frame, or one naturally aligned block of 2 MiB or 1 GiB; CL_NO_MEMORY when there is none. 4 KiB frames come
- * from blocks that are already broken as long as there are such, 2 MiB blocks from such GiBs. O(1). `below_4gib` limits the choice. Takes the frame lock. */
+ * from blocks that are already broken as long as there are such, 2 MiB blocks from such GiBs. O(1). `below_4gib` limits
+ * the choice. Takes the frame lock. */
 enum cl_status frames_take(unsigned page_shift, bool below_4gib, struct hpa *frame) CL_MUST_CHECK;
 void frames_give(struct hpa frame, unsigned page_shift);
 

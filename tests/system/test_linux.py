@@ -2,8 +2,7 @@
 """test_linux: two unmodified Linux guests, and the console's commands on them.
 
 One boot on each processor serves all tests: they run in the order in which they stand here, and each leaves both
-guests running. alpha counts in the background from the first test on: whatever happens to beta must not
-show there.
+guests running. alpha counts in the background from the first test on: whatever happens to beta must not show there.
 """
 
 import os
