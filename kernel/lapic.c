@@ -9,8 +9,9 @@
 #include "kernel/x86.h"
 
 static volatile uint32_t *registers; /* NULL: x2APIC */
-static bool tsc_deadline;
+static enum timer_mode mode;
 static uint64_t timer_hz;
+static uint32_t longest = UINT32_MAX, shortest = 1; /* counts */
 
 /* Registers of the physical APIC have the names and numbers of the virtual one's. */
 static void write(enum vlapic_register reg, uint32_t value)
@@ -23,12 +24,22 @@ static void write(enum vlapic_register reg, uint32_t value)
 
 void lapic_probe(const struct boot_info *boot)
 {
-    tsc_deadline = (boot->info.features & INFO_FEATURE_TSC_DEADLINE) != 0;
+    mode = (boot->info.features & INFO_FEATURE_TSC_DEADLINE) != 0 ? TIMER_DEADLINE : TIMER_ONE_SHOT;
     timer_hz = boot->lapic_timer_hz;
-    if (!tsc_deadline && timer_hz == 0)
+    if (mode != TIMER_DEADLINE && timer_hz == 0)
         panic("the local APIC timer does not count");
     if ((boot->info.features & INFO_FEATURE_X2APIC) == 0)
         registers = hostmap_device(hpa(boot->lapic_base));
+}
+
+/* The shortest period keeps a deadline that has passed from firing thousands of times before it is served. */
+void lapic_repeat_timer(void)
+{
+    if (mode != TIMER_ONE_SHOT)
+        return;
+    mode = TIMER_PERIODIC;
+    longest = (uint32_t)(timer_hz / LAPIC_REPEAT_HZ) + 1;
+    shortest = longest / 1024 + 1;
 }
 
 void lapic_enable(void)
@@ -45,7 +56,8 @@ void lapic_enable(void)
     write(VLAPIC_REG_LVT_ERROR, LVT_MASKED);
     write(VLAPIC_REG_TPR, 0);
     write(VLAPIC_REG_DIVIDE, DIVIDE_BY_1);
-    write(VLAPIC_REG_LVT_TIMER, LVT_TIMER_MODE(tsc_deadline ? TIMER_DEADLINE : TIMER_ONE_SHOT) | VECTOR_TIMER);
+    write(VLAPIC_REG_LVT_TIMER, LVT_TIMER_MODE(mode) | VECTOR_TIMER);
+    lapic_timer_fired();
     /* what the firmware left in service (its timer, perhaps) would block everything below it */
     for (unsigned i = 0; i < 8; i++)
         lapic_eoi();
@@ -72,15 +84,19 @@ void lapic_ipi(uint32_t apic_id, uint32_t command)
 
 void lapic_timer(uint64_t deadline_tsc)
 {
-    bool never = deadline_tsc == UINT64_MAX;
     uint64_t now = x86_rdtsc(), count;
 
-    if (tsc_deadline) {
-        x86_wrmsr(MSR_TSC_DEADLINE, never ? 0 : deadline_tsc);
+    if (mode == TIMER_DEADLINE) {
+        x86_wrmsr(MSR_TSC_DEADLINE, deadline_tsc);
         return;
     }
     /* longer than the counter: it fires early and is set again */
     count = x86_multiply_divide(deadline_tsc > now ? deadline_tsc - now : 0, timer_hz, tsc_hz);
-    count = count < UINT32_MAX ? count + 1 : UINT32_MAX;
-    write(VLAPIC_REG_INITIAL_COUNT, never ? 0 : (uint32_t)count);
+    write(VLAPIC_REG_INITIAL_COUNT, count < longest - shortest ? (uint32_t)count + shortest : longest);
+}
+
+void lapic_timer_fired(void)
+{
+    if (mode == TIMER_PERIODIC)
+        write(VLAPIC_REG_INITIAL_COUNT, longest);
 }

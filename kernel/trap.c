@@ -18,6 +18,7 @@ static void device_interrupt(struct cpu *cpu, uint64_t vector)
     cpu->interrupts++;
     if (vector == VECTOR_TIMER) {
         cpu->timer_programmed = TIMER_NEVER;
+        lapic_timer_fired();
         __atomic_fetch_or(&cpu->attention, ATTENTION_TIMER, __ATOMIC_RELAXED);
     } else if (vector >= VECTOR_DEVICE_FIRST && vector <= VECTOR_DEVICE_LAST) {
         irq_arrived((uint8_t)vector);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* probe.c: what this processor's AMD-V can do (CPUID Fn8000_000A, APM Vol. 3 appendix E.4.9), said in the boot log. */
 #include "kernel/assert.h"
+#include "kernel/lapic.h"
 #include "svm/probe_table.h"
 
 struct svm_host svm_host;
@@ -52,7 +53,8 @@ static void log_features(void)
  * arms breakpoints at a MOV to DR7 only: those of a guest go on hitting in whatever runs on that CPU next, the kernel
  * included. So no guest's breakpoint gets into DR7 there. And whatever CPU loads x87 state writes back, unlocked, what it
  * read of the flags that say whether CPU 0 is in a guest, nested paging and GIF among them (cpu_clear_ignne() in its
- * source): CPU 0 must be in no guest, ever, if there are others. */
+ * source): CPU 0 must be in no guest, ever, if there are others. VMRUN with V_IRQ writes back the word of what interrupts
+ * are pending in the same way (helper_vmrun()): one that comes at that moment stays unseen until the next one comes. */
 static void find_faults(uint64_t *guest_cpus)
 {
     struct x86_cpuid name = leaf(1).ecx & (1u << 31) ? x86_cpuid(0x40000000u, 0) : (struct x86_cpuid){ 0 };
@@ -62,6 +64,9 @@ static void find_faults(uint64_t *guest_cpus)
         return;
     log_line("AMD-V: interrupt shadow: lost by this emulator at an entry, stepped over instead");
     log_line("AMD-V: hardware breakpoints: kept by this emulator beyond an exit, so a guest's do not hit");
+    log_line("AMD-V: host's interrupts: may be lost by this emulator at an entry, looked for %u times a second",
+             LAPIC_REPEAT_HZ);
+    lapic_repeat_timer();
     if (*guest_cpus == 1)
         return;
     log_line("AMD-V: CPU 0: mixed up by this emulator when others load x87 state, runs no guest");

@@ -166,6 +166,7 @@ def test_info_without_a_name_is_about_the_machine(machine):
     assert re.search(r"^CPU +(AMD EPYC|QEMU TCG CPU)", text, re.M)
     assert re.search(r"^CPUs for VMs +1 of 2; the log of the boot says why$", text, re.M)
     assert "AMD-V: CPU 0: mixed up by this emulator" in machine.log
+    assert "AMD-V: host's interrupts: may be lost by this emulator at an entry, looked for 100 times a second" in machine.log
     memory, pool = machine.free_memory()
     # 1 GiB less the guests, the system image and what firmware and kernel hold
     assert 300 * 1024 < memory < (1024 - 256 - 192) * 1024
