@@ -17,6 +17,7 @@
 #include "kernel/cpu.h"
 #include "kernel/fake/fake.h"
 #include "kernel/fake/fake_account.h"
+#include "kernel/lapic.h"
 #include "kernel/pool.h"
 #include "svm/audit.h"
 #include "svm/svm.h"
@@ -33,6 +34,11 @@ void svm_vmsave(uint64_t area_pa)
 void svm_vcpu_enter(struct vcpu *vcpu, struct virt_exit *exit)
 {
     fail_msg("a unit test enters vCPU %u (%p)", vcpu->index, (void *)exit);
+}
+
+void lapic_repeat_timer(void)
+{
+    fail_msg("a unit test probes the processor");
 }
 
 struct fixture {
