@@ -250,8 +250,11 @@ void kernel_exit(void)
             vcpu_loop(cpu, thread);
             continue;
         }
-        if (cpu->xstate != thread->xstate || cpu->xcr0 != xstate_mask)
+        if (cpu->xstate != thread->xstate || cpu->xcr0 != xstate_mask) { /* as always after a guest */
             xstate_switch(cpu, thread->xstate, xstate_mask);
+            if (cpu->vcpu != NULL && virt->vcpu_park != NULL)
+                virt->vcpu_park(cpu->vcpu);
+        }
         if (thread->registers.vector == VECTOR_SYSCALL)
             resume_by_sysret(&thread->registers);
         resume_by_iret(&thread->registers);

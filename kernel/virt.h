@@ -72,7 +72,6 @@ struct virt_ops {
     enum cl_status (*probe)(uint64_t *guest_cpus);
     /* Turn it on for this CPU (EFER.SVME + VM_HSAVE_PA; VMXON). */
     enum cl_status (*cpu_enable)(void);
-    void (*cpu_disable)(void);
 
     /* Per-VM tables (MSR and I/O permission maps), charged to `account`; `vm->virt`. */
     enum cl_status (*vm_create)(struct vm *vm, struct account *account);
@@ -83,6 +82,9 @@ struct virt_ops {
     void (*vcpu_destroy)(struct vcpu *vcpu, struct account *account);
     /* The vCPU is about to run here after it ran elsewhere, or another ran here (VMPTRLD; host state of this CPU; ASID). */
     void (*vcpu_load)(struct vcpu *vcpu);
+    /* Ring 3 is next: give back what the guest has in registers that ring 3 or its way into the kernel needs. It stays
+     * loaded. NULL: no exit leaves any. */
+    void (*vcpu_park)(struct vcpu *vcpu);
     /* Forget it on this CPU (VMCLEAR); it may be loaded on another one afterwards. */
     void (*vcpu_unload)(struct vcpu *vcpu);
     /* One entry and one exit. General registers, RIP, RFLAGS travel through vcpu->page. An event that was being

@@ -34,6 +34,7 @@
 #define CR4_UMIP (UINT64_C(1) << 11)
 #define CR4_LA57 (UINT64_C(1) << 12)
 #define CR4_VMXE (UINT64_C(1) << 13)
+#define CR4_SMXE (UINT64_C(1) << 14)
 #define CR4_FSGSBASE (UINT64_C(1) << 16)
 #define CR4_PCIDE (UINT64_C(1) << 17)
 #define CR4_OSXSAVE (UINT64_C(1) << 18)
@@ -49,11 +50,13 @@
 #define RFLAGS_IOPL (UINT64_C(3) << 12)
 #define RFLAGS_NT (UINT64_C(1) << 14)
 #define RFLAGS_RF (UINT64_C(1) << 16)
+#define RFLAGS_VM (UINT64_C(1) << 17)
 #define RFLAGS_AC (UINT64_C(1) << 18)
 
 /* Model-specific registers: SDM Vol. 4, APM Vol. 2 appendix A. */
 #define MSR_TSC 0x10u
 #define MSR_APIC_BASE 0x1Bu
+#define MSR_FEATURE_CONTROL 0x3Au
 #define MSR_SYSENTER_CS 0x174u
 #define MSR_SYSENTER_ESP 0x175u
 #define MSR_SYSENTER_EIP 0x176u

@@ -31,12 +31,6 @@ enum cl_status svm_cpu_enable(void)
     return CL_OK;
 }
 
-void svm_cpu_disable(void)
-{
-    x86_wrmsr(MSR_VM_HSAVE_PA, 0);
-    x86_wrmsr(MSR_EFER, x86_rdmsr(MSR_EFER) & ~EFER_SVME);
-}
-
 void svm_cpu_flush(void)
 {
     svm_asid_void_all(&svm_cpus[cpu_index()]);
@@ -47,7 +41,6 @@ const struct virt_ops svm_ops = {
     .nested_format = &pt_format_npt,
     .probe = svm_probe,
     .cpu_enable = svm_cpu_enable,
-    .cpu_disable = svm_cpu_disable,
     .vm_create = svm_vm_create,
     .vm_destroy = svm_vm_destroy,
     .vcpu_create = svm_vcpu_create,

@@ -65,7 +65,6 @@ struct svm_vcpu {
 /* probe.c, cpu.c */
 enum cl_status svm_probe(uint64_t *guest_cpus);
 enum cl_status svm_cpu_enable(void);
-void svm_cpu_disable(void);
 void svm_cpu_flush(void);
 
 /* asid.c: an ASID for the next entry; a flush of this vCPU's translations. */

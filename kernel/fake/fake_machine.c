@@ -268,7 +268,10 @@ void resume_by_iret(struct registers *registers) __attribute__((noreturn));
 
 void resume_by_sysret(struct registers *registers)
 {
-    ASSERT(registers == &cpus[who_am_i()].current->registers);
+    const struct cpu *cpu = &cpus[who_am_i()];
+
+    ASSERT(registers == &cpu->current->registers);
+    ASSERT(cpu->vcpu == NULL || !fake_vcpu(cpu->vcpu)->live);
     land(FAKE_RING3);
 }
 

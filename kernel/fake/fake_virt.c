@@ -27,10 +27,6 @@ static enum cl_status cpu_enable(void)
     return CL_OK;
 }
 
-static void nothing(void)
-{
-}
-
 static enum cl_status vm_make(struct vm *vm, struct account *account)
 {
     vm->virt = pool_take(account, PAGE_SIZE);
@@ -66,8 +62,15 @@ static void load(struct vcpu *vcpu)
     fake_vcpu(vcpu)->loads++;
 }
 
+static void park(struct vcpu *vcpu)
+{
+    ASSERT(fake_vcpu(vcpu)->loads == fake_vcpu(vcpu)->unloads + 1);
+    fake_vcpu(vcpu)->live = false;
+}
+
 static void unload(struct vcpu *vcpu)
 {
+    park(vcpu);
     fake_vcpu(vcpu)->unloads++;
     if (fake_unload_hook != NULL)
         fake_unload_hook();
@@ -78,6 +81,7 @@ static void enter(struct vcpu *vcpu, struct virt_exit *exit)
     ASSERT(fake_vcpu(vcpu)->loads == fake_vcpu(vcpu)->unloads + 1);
     ASSERT(vcpu->cpu == cpu_index());
     fake_vcpu(vcpu)->entries++;
+    fake_vcpu(vcpu)->live = true;
     if (fake_cpu_is_blind())
         fake_blind_entries++;
     *exit = (struct virt_exit){ .kind = VIRT_EXIT_HLT, .length = 1 };
@@ -164,12 +168,12 @@ const struct virt_ops fake_virt_ops = {
     .nested_format = &pt_format_npt,
     .probe = probe,
     .cpu_enable = cpu_enable,
-    .cpu_disable = nothing,
     .vm_create = vm_make,
     .vm_destroy = vm_unmake,
     .vcpu_create = vcpu_make,
     .vcpu_destroy = vcpu_unmake,
     .vcpu_load = load,
+    .vcpu_park = park,
     .vcpu_unload = unload,
     .vcpu_enter = enter,
     .vcpu_get = get,

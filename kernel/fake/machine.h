@@ -134,6 +134,7 @@ struct fake_vcpu {
         uint32_t error;
     } event[FAKE_EVENTS_MAX]; /* the last ones, at number % FAKE_EVENTS_MAX */
     bool window_interrupt, window_nmi;
+    bool live;    /* registers that ring 3 needs hold the guest's values */
     uint64_t msr; /* the one architectural MSR that it keeps: MSR_STAR */
     unsigned entries, loads, unloads;
     uint32_t set_groups;

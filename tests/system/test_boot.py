@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_boot: the demo boots to both guests' shells, they reach each other, it switches itself off; several times in a
-row, with 1 and with 4 CPUs.
+row, with 1 and with 4 CPUs. Once on VT-x, in Bochs, which takes minutes.
 
 Twice each by default, once on either processor; CLOISON_BOOTS says how often otherwise (`make soak`: 20).
 """
@@ -31,3 +31,15 @@ def test_the_demo_boots_pings_and_powers_off(cpus, turn):
         assert machine.wait(60) == "shutdown"
         assert machine.exit_status == 0
         assert "did not stop in time" not in machine.log
+
+
+def test_the_demo_boots_on_vt_x():
+    with Cloison("bochs", "corei7_skylake_x", smp=2, memory=1024) as machine:
+        machine.boot(400)
+        assert "virtualisation: VT-x with nested paging" in machine.log
+        with machine.console("alpha", 600) as shell:
+            assert "3 packets received" in shell.run("ping -c 3 beta", 120)
+        for name in ("alpha", "beta"):
+            assert machine.listed(name)["state"] == "running"
+        machine.command("poweroff", 120)
+        assert machine.wait(300) == "shutdown"

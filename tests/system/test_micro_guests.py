@@ -38,6 +38,7 @@ HOSTS = {
     "qemu-epyc": Host("qemu", "EPYC,+svm,+npt", "cloison-qemu", 180),
     "qemu-max": Host("qemu", "max,+svm", "cloison-qemu", 180),
     "bochs-ryzen": Host("bochs", "ryzen", "cloison-bochs", 240),
+    "bochs-skylake": Host("bochs", "corei7_skylake_x", "cloison-bochs-vmx", 240),
 }
 
 

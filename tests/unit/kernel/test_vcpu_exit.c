@@ -569,6 +569,26 @@ static void a_guest_that_meets_nothing_but_exceptions_is_interrupted_all_the_sam
     assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
 }
 
+static void leave_for_memory(struct vcpu *v, struct virt_exit *exit)
+{
+    assert_true(fake_vcpu(v)->live);
+    *exit = (struct virt_exit){ .kind = VIRT_EXIT_MEMORY };
+}
+
+static void ring_3_is_next_only_when_the_guests_registers_are_put_away(void **state)
+{
+    (void)state;
+    begin();
+    vcpu->activity = VCPU_RUNNING;
+    vcpu_release(vcpu);
+    assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
+    fake_guest = leave_for_memory;
+    assert_int_equal(fake_cpu_leave(0), FAKE_RING3);
+    assert_int_equal(fake->loads, fake->unloads + 1); /* it stays loaded */
+    assert_false(fake->live);
+    assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
+}
+
 static void a_guest_is_not_entered_before_its_next_tick_is_programmed(void **state)
 {
     (void)state;
@@ -647,6 +667,7 @@ int main(void)
         TEST(a_machine_check_is_the_end),
         TEST(an_eoi_of_a_level_vector_is_told_to_the_vmm),
         TEST(a_vcpu_that_waits_for_a_sipi_sleeps_whatever_is_pending),
+        TEST(ring_3_is_next_only_when_the_guests_registers_are_put_away),
         TEST(a_guest_that_meets_nothing_but_exceptions_is_interrupted_all_the_same),
         TEST(a_guest_is_not_entered_before_its_next_tick_is_programmed),
     };

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* audit.h: which of the manual's rules for VM entry a VMCS breaks, in words. */
+#ifndef CL_VMX_AUDIT_H
+#define CL_VMX_AUDIT_H
+
+#include "kernel/assert.h"
+#include "vmx/vmx.h"
+
+struct vmx_finding {
+    const char *of;      /* the segment concerned: "SS: "; else "" */
+    const char *rule;    /* what is wrong, as the manual words it */
+    const char *section; /* of the SDM, with its volume */
+    uint64_t value;      /* of the field concerned */
+};
+
+static inline enum cl_status CL_MUST_CHECK vmx_finding_refuse(const struct vmx_finding *f)
+{
+    return refuse(CL_BAD_ARGUMENT, "%s%s (SDM Vol. %s): %lx", f->of, f->rule, f->section, f->value);
+}
+
+/* The guest-state area, as the rules look at it. */
+struct vmx_guest {
+    struct vcpu_page page; /* RIP, RFLAGS, segments, GDTR, IDTR, CR3, EFER, PDPTEs, DR7 and MSRs as the VMCS has them */
+    uint64_t cr0, cr4;     /* and these not as the guest sees them */
+    uint64_t debugctl, pending_debug, link;
+    uint32_t blocking, activity;
+    uint64_t event;
+};
+
+/* The control fields and the host-state area. */
+struct vmx_controls {
+    uint32_t word[5]; /* the controls, by enum vmx_word */
+    uint32_t vpid, tpr_threshold, tpr;
+    uint64_t msr_bitmap, virtual_apic, eptp;
+    uint64_t event;
+    uint32_t event_length;
+    uint64_t guest_cr0;
+    uint64_t host_cr0, host_cr3, host_cr4, host_efer, host_pat, host_rip;
+    uint64_t host_fs_base, host_gs_base, host_tr_base, host_gdtr_base, host_idtr_base;
+    uint64_t host_sysenter_esp, host_sysenter_eip;
+    uint16_t host_selector[7]; /* ES, CS, SS, DS, FS, GS, TR */
+};
+
+/* Broken rules, up to `capacity` of them, in `findings`; the number of all. What a VMM hands in, where the processor does
+ * not look or the host's bits hide the guest's; guest state; the controls and the host's state. */
+unsigned vmx_audit_page(const struct vcpu_page *p, uint32_t groups, struct vmx_finding *findings, unsigned capacity);
+unsigned vmx_audit_state(const struct vmx_guest *g, struct vmx_finding *findings, unsigned capacity);
+unsigned vmx_audit_controls(const struct vmx_controls *c, struct vmx_finding *findings, unsigned capacity);
+
+/* In audit.c: fill them in from the VMCS, which is open or loaded. Of `g` only what `groups` does not name: the rest
+ * stands there already. */
+void vmx_guest_read(const struct vmx_vcpu *vmx, struct vmx_guest *g, uint32_t groups);
+void vmx_controls_read(const struct vmx_vcpu *vmx, struct vmx_controls *c);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* event.c: events on their way into the guest, and the windows that wait for them (SDM Vol. 3C 25.2, 27.6, 28.2.4).
+ *
+ * One event is queued for the next entry. A software interrupt or exception never is: RIP still stands on its
+ * instruction, so running the guest delivers it. NMI blocking and its end are the processor's ("virtual NMIs"). All but
+ * the windows is kept beside the VMCS until the entry, so that it can be asked for while the VMCS is loaded nowhere.
+ */
+#include "kernel/assert.h"
+#include "vmx/instructions.h"
+#include "vmx/vmx.h"
+
+/* In protected mode. */
+bool vmx_exception_has_error(unsigned vector)
+{
+    return vector < 32 && (EXCEPTIONS_WITH_ERROR & (1u << vector));
+}
+
+static unsigned event_type(uint64_t event)
+{
+    return (unsigned)((event & EVENT_TYPE) >> EVENT_TYPE_SHIFT);
+}
+
+static_assert((int)VCPU_EVENT_NMI == EVENT_TYPE_NMI && (int)VCPU_EVENT_EXCEPTION == EVENT_TYPE_EXCEPTION &&
+                  EVENT_TYPE_INTR == 0,
+              "but for interrupts the VMCS's types are those of abi/vcpu.h");
+
+/* Nothing to inject, 0, for the events that RIP stands on. */
+uint64_t vmx_event_make(enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error)
+{
+    uint64_t vmcs_type = type == VCPU_EVENT_INTERRUPT ? EVENT_TYPE_INTR : type;
+
+    if (type == VCPU_EVENT_NONE || type > VCPU_EVENT_EXCEPTION)
+        return 0;
+    return EVENT_VALID | vmcs_type << EVENT_TYPE_SHIFT | (type == VCPU_EVENT_NMI ? VECTOR_NMI : vector) |
+           (has_error && type == VCPU_EVENT_EXCEPTION ? EVENT_ERROR_VALID | ((uint64_t)error << EVENT_ERROR_SHIFT) : 0);
+}
+
+void vmx_block(struct vmx_vcpu *vmx, uint32_t blocking)
+{
+    vmx->blocking = blocking;
+    vmx->special |= SPECIAL_BLOCKING;
+}
+
+/* What the conditions of a debug exception leave in DR6 (SDM Vol. 3B 18.2.3): breakpoints anew, the others besides. */
+void vmx_debug_status(struct vmx_vcpu *vmx, uint64_t causes)
+{
+    ASSERT(vmx->loaded);
+    x86_write_dr6((x86_read_dr6() & ~DR6_BREAKPOINTS) | causes);
+}
+
+/* The guest's own state lets an event of this kind in. */
+static bool guest_open(const struct vmx_vcpu *vmx, uint64_t rflags, bool nmi)
+{
+    if (vmx->blocking & BLOCKED_SHADOW)
+        return false;
+    return nmi ? !(vmx->blocking & BLOCKED_BY_NMI) : (rflags & RFLAGS_IF) != 0;
+}
+
+bool vmx_vcpu_interruptible(struct vcpu *vcpu, bool nmi)
+{
+    const struct vmx_vcpu *vmx = vcpu->virt;
+
+    return (vmx->special & ~(uint32_t)SPECIAL_BLOCKING) == 0 && guest_open(vmx, READ_ONCE(vcpu->page->rflags), nmi);
+}
+
+/* The entry itself begins the blocking that the handler of an NMI ends. */
+static void queue(struct vmx_vcpu *vmx, uint64_t event)
+{
+    vmx->injection = event;
+    vmx->special |= SPECIAL_INJECT;
+    if (event_type(event) == EVENT_TYPE_NMI && (vmx->blocking & BLOCKED_BY_NMI))
+        vmx_block(vmx, vmx->blocking & ~BLOCKED_BY_NMI);
+}
+
+/* An exception may come while an event waits, namely one that was met on the way to its handler. It goes first: another
+ * exception is forgotten, for its instruction raises it again, an interrupt or NMI waits until the guest takes it. */
+void vmx_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error)
+{
+    struct vmx_vcpu *vmx = vcpu->virt;
+
+    ASSERT(type != VCPU_EVENT_EXCEPTION || (vector < 32 && vector != VECTOR_NMI));
+    if ((vmx->injection & EVENT_VALID) && event_type(vmx->injection) != EVENT_TYPE_EXCEPTION) {
+        vmx->deferred = vmx->injection;
+        vmx->special |= SPECIAL_WAITING;
+    }
+    queue(vmx, vmx_event_make(type, vector, has_error, error));
+}
+
+/* What the guest was about to take when it exited is taken at the next entry. A task switch through a task gate is what
+ * its event asked for: the VMM finishes it; a triple fault is the end of one. INT n, INT1, INT3 and INTO are run again. */
+void vmx_event_requeue(struct vmx_vcpu *vmx, const struct virt_exit *exit, uint32_t vectoring)
+{
+    uint64_t event = vectoring & ~EVENT_RESERVED;
+
+    if (event_type(event) > EVENT_TYPE_EXCEPTION || exit->kind == VIRT_EXIT_TASK_SWITCH ||
+        exit->kind == VIRT_EXIT_TRIPLE_FAULT)
+        return;
+    if (event & EVENT_ERROR_VALID)
+        event |= vmx_read(VMCS_VECTORING_ERROR) << EVENT_ERROR_SHIFT;
+    queue(vmx, event);
+}
+
+/* Without a TPR shadow every access to CR8 exits anyway. */
+void vmx_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_threshold)
+{
+    struct vmx_vcpu *vmx = vcpu->virt;
+    uint32_t primary = vmx->primary & ~(PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW);
+
+    primary |= (interrupt ? PRIMARY_INTERRUPT_WINDOW : 0) | (nmi ? PRIMARY_NMI_WINDOW : 0);
+    if (primary != vmx->primary)
+        vmx_write(VMCS_PRIMARY_CONTROLS, vmx->primary = primary);
+    if (vmx->virtual_apic != NULL)
+        vmx_write(VMCS_TPR_THRESHOLD, cr8_threshold);
+}
+
+/* 27.2.1.3, 27.6.1: outside protected mode no exception has an error code; in it the vector alone decides. #DB clears
+ * DR7.GD when the processor raises it, and not when it is injected. */
+static void inject(uint64_t event)
+{
+    unsigned vector = event & EVENT_VECTOR;
+
+    if (event_type(event) == EVENT_TYPE_EXCEPTION) {
+        event &= ~EVENT_ERROR_VALID;
+        if (vmx_exception_has_error(vector) && (vmx_read(VMCS_GUEST_CR0) & CR0_PE))
+            event |= EVENT_ERROR_VALID;
+        if (vector == VECTOR_DB)
+            vmx_write(VMCS_GUEST_DR7, vmx_read(VMCS_GUEST_DR7) & ~DR7_GD);
+    }
+    vmx_write(VMCS_ENTRY_EVENT, (uint32_t)event);
+    vmx_write(VMCS_ENTRY_ERROR, event >> EVENT_ERROR_SHIFT);
+}
+
+/* In a shadow the trap of a single step waits for the next instruction, and the field has to say so (27.3.1.5). The VMM
+ * may have changed TF. */
+static void pending_step(uint64_t rflags)
+{
+    uint64_t pending = vmx_read(VMCS_PENDING_DEBUG);
+
+    vmx_write(VMCS_PENDING_DEBUG, rflags & RFLAGS_TF ? pending | DR6_BS : pending & ~DR6_BS);
+}
+
+/* Before an entry that is not on the fast path. A debug trap comes before a deferred event. */
+void vmx_event_prepare(struct vmx_vcpu *vmx, uint64_t rflags)
+{
+    bool queued = vmx->special & SPECIAL_INJECT;
+
+    if (!queued && vmx->pending_debug != 0) {
+        vmx_debug_status(vmx, vmx->pending_debug);
+        queue(vmx, vmx_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0));
+        vmx->pending_debug = 0;
+    } else if (!queued && vmx->deferred != 0 && guest_open(vmx, rflags, event_type(vmx->deferred) == EVENT_TYPE_NMI)) {
+        queue(vmx, vmx->deferred);
+        vmx->deferred = 0;
+    }
+    if (vmx->pending_debug == 0 && vmx->deferred == 0)
+        vmx->special &= ~(uint32_t)SPECIAL_WAITING;
+    if (vmx->special & SPECIAL_INJECT)
+        inject(vmx->injection);
+    if (vmx->special & SPECIAL_BLOCKING)
+        vmx_write(VMCS_INTERRUPTIBILITY, vmx->blocking);
+    if (vmx->blocking & BLOCKED_SHADOW)
+        pending_step(rflags);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* permissions.c: the MSR bitmap of a VM (SDM Vol. 3C 25.6.9).
+ *
+ * Four bitmaps of 1 KiB: reads of 0 to 1FFFh and of C0000000h to C0001FFFh, writes likewise; 1 exits, and so does an MSR
+ * outside the ranges. Open is what holds the guest's value while the guest runs: what the VMCS switches, and
+ * KERNEL_GS_BASE, which SWAPGS changes anyway. The other MSRs that ring 3 shares may be read; a write exits, so that what
+ * the guest has is known without reading it back.
+ */
+#include "kernel/pool.h"
+#include "kernel/string.h"
+#include "vmx/vmx.h"
+
+#define HALF_BYTES 0x400u
+#define MSRS_HIGH 0xC0000000u
+
+static void let(uint8_t *bitmap, uint32_t index, bool write)
+{
+    uint8_t *half = bitmap + (index >= MSRS_HIGH ? HALF_BYTES : 0) + (write ? 2 * HALF_BYTES : 0);
+
+    index &= 8 * HALF_BYTES - 1;
+    half[index / 8] &= (uint8_t) ~(1u << index % 8);
+}
+
+enum cl_status vmx_vm_create(struct vm *vm, struct account *account)
+{
+    static const uint32_t both[] = { MSR_FS_BASE,     MSR_GS_BASE,      MSR_KERNEL_GS_BASE,
+                                     MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP };
+    static const uint32_t reads[] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK };
+
+    vm->virt = pool_take(account, PAGE_SIZE);
+    if (vm->virt == NULL)
+        return CL_NO_MEMORY;
+    memset(vm->virt, 0xFF, PAGE_SIZE);
+    for (unsigned i = 0; i < ARRAY_SIZE(both); i++) {
+        let(vm->virt, both[i], false);
+        let(vm->virt, both[i], true);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(reads); i++)
+        let(vm->virt, reads[i], false);
+    return CL_OK;
+}
+
+void vmx_vm_destroy(struct vm *vm, struct account *account)
+{
+    pool_give(account, vm->virt);
+    vm->virt = NULL;
+}

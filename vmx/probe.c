@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* probe.c: what this processor's VT-x can do (SDM Vol. 3D appendix A), said in the boot log. */
+#include "kernel/assert.h"
+#include "vmx/probe_table.h"
+
+#define CPUID_1_ECX_VMX (1u << 5)
+
+struct vmx_host vmx_host;
+
+/* A leaf, zero above the highest one: some processors answer those with another leaf. */
+static struct x86_cpuid leaf(uint32_t number)
+{
+    return x86_cpuid(number & 0x80000000u, 0).eax < number ? (struct x86_cpuid){ 0 } : x86_cpuid(number, 0);
+}
+
+static void find_registers(void)
+{
+    struct x86_cpuid extended = leaf(0x80000001u);
+    struct x86_cpuid sizes = leaf(0x80000008u);
+    unsigned linear_bits = sizes.eax != 0 ? (sizes.eax >> 8) & 0xFF : 48;
+
+    vmx_host.physical_bits = sizes.eax != 0 ? sizes.eax & 0xFF : 36;
+    vmx_host.canonical_high = ~UINT64_C(0) << (linear_bits - 1);
+    vmx_host.has_rdtscp = extended.edx & (1u << 27);
+    vmx_host.efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+    vmx_host.cr4_valid = CR4_EVERYWHERE;
+    for (unsigned i = 0; i < VMX_CONDITIONAL_COUNT; i++) {
+        const struct vmx_conditional *bit = &vmx_conditional[i];
+        struct x86_cpuid found = leaf(bit->leaf);
+        const uint32_t registers[] = { found.eax, found.ebx, found.ecx, found.edx };
+
+        if (registers[bit->reg] & (1u << bit->bit))
+            *bit->valid |= bit->value;
+    }
+    /* an unrestricted guest is free of PE and PG */
+    vmx_host.cr0_must = x86_rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
+    vmx_host.cr4_must = x86_rdmsr(MSR_VMX_CR4_FIXED0);
+    vmx_host.cr4_may = x86_rdmsr(MSR_VMX_CR4_FIXED1);
+}
+
+/* A.2 to A.5, A.10: in the low half what has to be set, in the high half what can be. */
+static void find_controls(bool true_controls)
+{
+    for (unsigned word = WORD_PIN; word < WORD_CONTROLS; word++) {
+        uint32_t index = (true_controls ? MSR_VMX_TRUE_PIN : MSR_VMX_PIN) + word;
+        uint64_t capability;
+
+        if (word == WORD_SECONDARY)
+            index = MSR_VMX_SECONDARY;
+        if (word == WORD_SECONDARY && !(vmx_host.may[WORD_PRIMARY] & PRIMARY_SECONDARY))
+            continue;
+        capability = x86_rdmsr(index);
+        vmx_host.must[word] = vmx_host.used[word] = (uint32_t)capability;
+        vmx_host.may[word] = (uint32_t)(capability >> 32);
+    }
+    if (vmx_host.may[WORD_SECONDARY] & (SECONDARY_EPT | SECONDARY_VPID)) {
+        vmx_host.may[WORD_EPT] = (uint32_t)x86_rdmsr(MSR_VMX_EPT_VPID);
+        vmx_host.may[WORD_VPID] = (uint32_t)(x86_rdmsr(MSR_VMX_EPT_VPID) >> 32);
+    }
+}
+
+static enum cl_status choose(const struct vmx_feature *f)
+{
+    bool present = (vmx_host.may[f->word] & f->bits) == f->bits;
+
+    if (f->use == USE_REQUIRED && !present)
+        return refuse(CL_UNSUPPORTED, "this processor's VT-x lacks: %s", f->name);
+    if (f->use == USE_UNUSED) {
+        if (present)
+            log_line("VT-x: %s: present, unused", f->name);
+        return CL_OK;
+    }
+    if (present)
+        vmx_host.used[f->word] |= f->bits;
+    if (f->use == USE_OPTIONAL && present)
+        log_line("VT-x: %s: used", f->name);
+    else if (f->use == USE_OPTIONAL)
+        log_line("VT-x: %s: absent, %s instead", f->name, f->instead);
+    return CL_OK;
+}
+
+/* A.1, 24.6, 24.7. */
+static enum cl_status check_basics(uint64_t basic)
+{
+    uint64_t control = x86_rdmsr(MSR_FEATURE_CONTROL);
+
+    if ((control & FEATURE_CONTROL_LOCK) && !(control & FEATURE_CONTROL_VMX))
+        return refuse(CL_UNSUPPORTED, "VT-x is disabled and locked: enable it in the firmware's setup");
+    if (!(basic & BASIC_INOUT_INFO))
+        return refuse(CL_UNSUPPORTED, "this processor's VT-x lacks: information on INS and OUTS");
+    return CL_OK;
+}
+
+enum cl_status vmx_probe(uint64_t *guest_cpus)
+{
+    (void)guest_cpus; /* every one */
+    uint64_t basic;
+
+    if (!(leaf(1).ecx & CPUID_1_ECX_VMX))
+        return refuse(CL_UNSUPPORTED, "this processor has no VT-x (CPUID 1 ECX bit 5)");
+    basic = x86_rdmsr(MSR_VMX_BASIC);
+    vmx_host.revision = (uint32_t)(basic & BASIC_REVISION);
+    TRY(check_basics(basic));
+    find_controls(basic & BASIC_TRUE);
+    log_line("VT-x: revision %x, %s", vmx_host.revision,
+             basic & BASIC_TRUE ? "controls as they are" : "controls without the true ones");
+    for (unsigned i = 0; i < VMX_FEATURE_COUNT; i++)
+        TRY(choose(&vmx_features[i]));
+    if (vmx_host.used[WORD_PRIMARY] & (PRIMARY_CR3_LOAD | PRIMARY_CR3_STORE))
+        return refuse(CL_UNSUPPORTED, "this processor's VT-x cannot let guests load CR3 without an exit");
+    if ((vmx_host.used[WORD_VPID] & VPID_INVVPID_ALL) == 0)
+        vmx_host.used[WORD_SECONDARY] &= ~SECONDARY_VPID;
+    if (!(vmx_host.used[WORD_PRIMARY] & PRIMARY_TPR_SHADOW))
+        vmx_host.used[WORD_PRIMARY] |= PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE;
+    else
+        vmx_host.used[WORD_PRIMARY] &= ~(PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE);
+    if (!(vmx_host.used[WORD_EPT] & EPT_1G))
+        pt_largest_shift = LARGE_SHIFT;
+    find_registers();
+    return CL_OK;
+}
