@@ -21,8 +21,11 @@ void vmx_guest_read(const struct vmx_vcpu *vmx, struct vmx_guest *g, uint32_t gr
     g->page.rflags = (g->page.rflags & VMX_RFLAGS) | RFLAGS_FIXED;
     if (!(groups & VCPU_GROUP_CONTROL)) {
         g->cr0 = vmx_read(VMCS_GUEST_CR0);
+        g->page.cr3 = vmx_read(VMCS_GUEST_CR3);
         g->cr4 = vmx_read(VMCS_GUEST_CR4);
         g->page.efer = vmx_read(VMCS_GUEST_EFER);
+        for (unsigned i = 0; i < 4; i++)
+            g->page.pdpte[i] = vmx_read(VMCS_OF(VMCS_GUEST_PDPTE, i));
     }
     if (!(groups & VCPU_GROUP_EVENTS)) {
         g->event = vmx->injection;

@@ -74,11 +74,12 @@ static void get_control(const struct vcpu *vcpu, struct vcpu_page *page)
     page->cr0 = (vmx_read(VMCS_GUEST_CR0) & ~VMX_HOST_CR0) | (vmx_read(VMCS_CR0_SHADOW) & VMX_HOST_CR0);
     page->cr4 = (vmx_read(VMCS_GUEST_CR4) & VMX_GUEST_CR4) | (vmx_read(VMCS_CR4_SHADOW) & ~VMX_GUEST_CR4);
     page->cr2 = vmx->cr2;
+    page->cr3 = vmx_read(VMCS_GUEST_CR3);
     page->cr8 = vmx->cr8;
     page->efer = vmx_read(VMCS_GUEST_EFER);
     page->xcr0 = vcpu->xcr0;
-    if (!pae_paging(page))
-        memset(page->pdpte, 0, sizeof page->pdpte);
+    for (unsigned i = 0; i < 4; i++)
+        page->pdpte[i] = pae_paging(page) ? vmx_read(VMCS_OF(VMCS_GUEST_PDPTE, i)) : 0;
 }
 
 static void get_debug(const struct vmx_vcpu *vmx, struct vcpu_page *page)
@@ -124,7 +125,7 @@ void vmx_vcpu_get(struct vcpu *vcpu, uint32_t groups)
 
     vmx_registers_save(vmx, groups);
     vmx_open(vmx);
-    if (groups & ~(uint32_t)(VCPU_GROUP_CODE | VCPU_GROUP_RIP))
+    if (groups & (VCPU_GROUP_SEGMENTS | VCPU_GROUP_DEBUG | VCPU_GROUP_MSRS))
         get_registers(page, groups);
     if (groups & VCPU_GROUP_SEGMENTS)
         normalise_segments(page);
@@ -189,9 +190,12 @@ static void commit_control(struct vcpu *vcpu, const struct vmx_guest *g)
         vmx_vpid_flush(vmx);
     vmx_write(VMCS_GUEST_CR0, g->cr0);
     vmx_write(VMCS_CR0_SHADOW, g->page.cr0 | CR0_ET);
+    vmx_write(VMCS_GUEST_CR3, g->page.cr3);
     vmx_write(VMCS_GUEST_CR4, g->cr4);
     vmx_write(VMCS_CR4_SHADOW, g->page.cr4);
     vmx_efer_write(g->page.efer);
+    for (unsigned i = 0; i < 4; i++)
+        vmx_write(VMCS_OF(VMCS_GUEST_PDPTE, i), g->page.pdpte[i]);
     vmx->cr2 = g->page.cr2;
     vmx->cr8 = g->page.cr8;
     vcpu->xcr0 = g->page.xcr0;

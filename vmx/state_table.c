@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state_table.c: the registers that the VMCS and the vCPU page hold in the same form. */
+/* state_table.c: the registers that the VMCS and the vCPU page hold in the same form, but for those of control. */
 #include "vmx/state_table.h"
 
 #define REGISTER(group, member, field)                                                                                 \
@@ -26,11 +26,6 @@ const struct vmx_register vmx_registers[VMX_REGISTER_COUNT] = {
     REGISTER(SEGMENTS, gdtr.limit, VMCS_GUEST_GDTR_LIMIT),
     REGISTER(SEGMENTS, idtr.base, VMCS_GUEST_IDTR_BASE),
     REGISTER(SEGMENTS, idtr.limit, VMCS_GUEST_IDTR_LIMIT),
-    REGISTER(CONTROL, cr3, VMCS_GUEST_CR3),
-    REGISTER(CONTROL, pdpte[0], VMCS_GUEST_PDPTE),
-    REGISTER(CONTROL, pdpte[1], VMCS_OF(VMCS_GUEST_PDPTE, 1)),
-    REGISTER(CONTROL, pdpte[2], VMCS_OF(VMCS_GUEST_PDPTE, 2)),
-    REGISTER(CONTROL, pdpte[3], VMCS_OF(VMCS_GUEST_PDPTE, 3)),
     REGISTER(DEBUG, dr[7], VMCS_GUEST_DR7),
     MSR(SYSENTER_CS),
     MSR(SYSENTER_ESP),

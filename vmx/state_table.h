@@ -11,7 +11,7 @@ struct vmx_register {
     uint16_t size;  /* bytes there */
     uint16_t field; /* enum vmcs_field */
 };
-#define VMX_REGISTER_COUNT 46
+#define VMX_REGISTER_COUNT 41
 extern const struct vmx_register vmx_registers[VMX_REGISTER_COUNT];
 
 /* Attributes as in abi/vcpu.h. */
