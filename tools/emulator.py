@@ -66,22 +66,26 @@ class Machine:
     serial_log everything from the serial port goes there too
     gdb        QEMU only: a gdb stub on the socket `gdb_socket`; "wait" stops the machine before its first instruction
     extra      more words for QEMU's command line
+    script     Bochs only: commands of its debugger for when software executes XCHG BX,BX; the machine ends after them,
+               and what they print is in debugger_output()
     fatal      regular expressions of output that ends an expect() at once → what they mean; {} for none
     """
 
     def __init__(self, emulator="qemu", cpu=None, smp=1, memory=1024, image=DEFAULT_IMAGE, *, icount=False,
-                 trace_file=None, serial_log=None, gdb=None, extra=(), fatal=None):
+                 trace_file=None, serial_log=None, gdb=None, extra=(), script=(), fatal=None):
         if emulator not in DEFAULT_CPU:
             raise MachineError(f"unknown emulator '{emulator}': it is qemu or bochs")
         if emulator == "bochs" and not 64 <= memory <= 3072:
             raise MachineError("Bochs takes 64 to 3072 MiB of memory")
         if emulator == "bochs" and (icount or gdb or extra):
             raise MachineError("icount, gdb and extra arguments are QEMU's")
+        if emulator != "bochs" and script:
+            raise MachineError("a debugger's script is Bochs'")
         if not os.path.isfile(image):
             raise MachineError(f"{image}: there is no such image; 'make image' makes it")
         self.emulator, self.cpu, self.smp, self.memory = emulator, cpu or DEFAULT_CPU[emulator], smp, memory
         self.image, self.icount, self.trace_file = os.path.abspath(image), icount, trace_file
-        self.gdb, self.extra = gdb, list(extra)
+        self.gdb, self.extra, self.script = gdb, list(extra), list(script)
         self.fatal = [(re.compile(pattern), why) for pattern, why in (FATAL if fatal is None else fatal).items()]
         self.log = ""  # everything that the serial port said, without terminal control sequences
         self.position = 0  # where the next expect() begins to look
@@ -425,6 +429,7 @@ vgaromimage: file={BOCHS_VGABIOS}
 cpu: model={self.cpu}, count={self.smp}, ips=100000000, reset_on_triple_fault=0
 pci: enabled=1, chipset=i440fx
 port_e9_hack: enabled=0
+magic_break: enabled={int(bool(self.script))}
 com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 log: {self._path('bochs.log')}
 panic: action=fatal
@@ -439,8 +444,13 @@ ata0-master: type=disk, path={self.image}, mode=volatile, cylinders={cylinders},
         with open(self._path("bochsrc"), "w", encoding="utf-8") as file:
             file.write(configuration)
         with open(self._path("commands"), "w", encoding="utf-8") as file:
-            file.write("c\n")
+            file.write("\n".join(["c", *self.script, "q"] if self.script else ["c"]) + "\n")
         return ["bochs-bin", "-q", "-f", self._path("bochsrc"), "-rc", self._path("commands")]
+
+    def debugger_output(self):
+        """What Bochs' debugger has printed, line by line."""
+        with open(self._path("emulator.out"), encoding="utf-8", errors="replace") as file:
+            yield from file
 
     def _bochs_panic(self):
         """What Bochs gave up for, or '' when the machine was switched off by its software."""

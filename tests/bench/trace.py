@@ -2,7 +2,7 @@
 """trace: which instructions a machine executed, one by one, and what they cost beyond their number.
 
 QEMU is made to translate one instruction at a time and to log each one that it executes; `record` does so for a moment
-of a running machine. `Code` knows, from the ELF files, what stands at an address; `Path` is a stretch of the trace:
+of a running machine. Bochs' debugger prints them; `stepped` reads that. `Code` knows, from the ELF files, what stands at an address; `Path` is a stretch of the trace:
 the number of its instructions, the expensive ones by kind, and the functions that they belong to.
 """
 
@@ -14,6 +14,7 @@ import subprocess
 import time
 
 EXECUTED = re.compile(r"^Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
+STEPPED = re.compile(r"^\(0\)\.\[\d+\] \[0x[0-9a-f]+\] [0-9a-f]+:([0-9a-f]+) ")
 LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S.*)")
 
 # Kinds of expensive instructions, by their mnemonic (Intel syntax) and operands.
@@ -23,17 +24,18 @@ EXPENSIVE = {
     "wrmsr_rdmsr": r"wrmsr|rdmsr",
     "control_register_writes": r"mov +cr\d+,|clts|lmsw|xsetbv",
     "xsave_xrstor": r"xsave|xrstor|fxsave|fxrstor",
-    "tlb_flushes": r"invlpg|invpcid|mov +cr3,",
+    "tlb_flushes": r"invlpg|invpcid|invept|invvpid|mov +cr3,",
     "locked": r"lock |xchg .*PTR",
     "ipis": r"$^",
     "system_calls": r"syscall|sysenter|int +0x80",
 }
 EXPENSIVE_RE = {kind: re.compile(pattern) for kind, pattern in EXPENSIVE.items()}
 
-# What no mnemonic tells: a store to the local APIC's ICR, and a VMCB that asks for a new ASID or a flush.
+# What no mnemonic tells: a store to the local APIC's ICR, and a control block that asks for a new ASID or VPID, or a flush.
 EXPENSIVE_FUNCTIONS = {
     "lapic_ipi": "ipis",
     "svm_asid_assign": "tlb_flushes",
+    "vmx_vpid_assign": "tlb_flushes",
 }
 
 
@@ -92,14 +94,15 @@ class Path:
         self.length = len(addresses)
 
     def host(self):
-        """The addresses without the guest's: a guest's stand between VMRUN and the VMSAVE after it."""
-        text, in_guest = self.code.instructions, True
+        """The addresses without the guest's: a guest's stand between VMRUN and the VMSAVE after it, or between VMRESUME
+        and where an exit leads to."""
+        text, in_guest, exited = self.code.instructions, True, self.code.address("vmx_exited")
         for address in self.addresses:
-            if text.get(address) == "vmsave":
+            if text.get(address) == "vmsave" or address == exited:
                 in_guest = False
             if not in_guest:
                 yield address
-            if text.get(address) == "vmrun":
+            if text.get(address) in ("vmrun", "vmlaunch", "vmresume"):
                 in_guest = True
 
     def expensive(self):
@@ -151,6 +154,11 @@ def record(machine, path, bytes_wanted=12_000_000, seconds=20):
                 addresses.pop()  # it was looked up, not executed
     os.unlink(path)
     return addresses[:-1]
+
+
+def stepped(lines):
+    """Addresses of the instructions in what Bochs' debugger prints after `trace on`."""
+    return [int(match[1], 16) for match in map(STEPPED.match, lines) if match]
 
 
 def without_repeats(code, addresses):
