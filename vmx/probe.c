@@ -93,9 +93,9 @@ static enum cl_status check_basics(uint64_t basic)
 
 enum cl_status vmx_probe(uint64_t *guest_cpus)
 {
-    (void)guest_cpus; /* every one */
     uint64_t basic;
 
+    (void)guest_cpus; /* every one */
     if (!(leaf(1).ecx & CPUID_1_ECX_VMX))
         return refuse(CL_UNSUPPORTED, "this processor has no VT-x (CPUID 1 ECX bit 5)");
     basic = x86_rdmsr(MSR_VMX_BASIC);
