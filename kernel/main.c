@@ -7,6 +7,7 @@
 #include "kernel/assert.h"
 #include "kernel/boot.h"
 #include "kernel/frames.h"
+#include "kernel/guest_cpu.h"
 #include "kernel/hostmap.h"
 #include "kernel/info.h"
 #include "kernel/irq.h"
@@ -82,6 +83,7 @@ static void find_virt(void)
     static const struct virt_ops *const backends[] = { &svm_ops, &vmx_ops };
 
     info_page->guest_cpus = UINT64_MAX >> (64 - cpu_count);
+    guest_cpu_probe();
     for (unsigned i = 0; i < ARRAY_SIZE(backends); i++) {
         if (backends[i]->probe(&info_page->guest_cpus) == CL_OK) {
             virt = backends[i];

@@ -21,6 +21,12 @@ static inline struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t subleaf)
     return r;
 }
 
+/* A leaf, zero above the highest one: some processors answer those with another leaf. */
+static inline struct x86_cpuid x86_cpuid_leaf(uint32_t leaf)
+{
+    return x86_cpuid(leaf & 0x80000000u, 0).eax < leaf ? (struct x86_cpuid){ 0 } : x86_cpuid(leaf, 0);
+}
+
 static inline uint64_t x86_rdmsr(uint32_t index)
 {
     uint32_t low, high;

@@ -6,25 +6,18 @@
 
 #define FINDINGS 8
 
-static void print(const struct vcpu *vcpu, const struct svm_finding *findings, unsigned count)
-{
-    for (unsigned i = 0; i < count && i < FINDINGS; i++)
-        log_line("vCPU %u: %s%s (APM Vol. 2 %s): %lx", vcpu->index, findings[i].of, findings[i].rule,
-                 findings[i].section, findings[i].value);
-}
-
 unsigned svm_vcpu_audit(struct vcpu *vcpu)
 {
     const struct svm_vcpu *svm = vcpu->virt;
     const struct vmcb *vmcb = svm->vmcb;
-    struct svm_finding findings[FINDINGS];
+    struct finding findings[FINDINGS];
     unsigned state, control;
 
     state = svm_audit_state(&vmcb->save, findings, FINDINGS);
-    print(vcpu, findings, state);
+    finding_log(findings, FINDINGS, state, vcpu->index);
     control = svm_audit_control(&vmcb->control, &vmcb->save, findings, FINDINGS);
-    print(vcpu, findings, control);
-    if (!is_aligned(svm->vmcb_pa, PAGE_SIZE) || svm->vmcb_pa >> svm_host.physical_bits != 0) {
+    finding_log(findings, FINDINGS, control, vcpu->index);
+    if (!is_aligned(svm->vmcb_pa, PAGE_SIZE) || svm->vmcb_pa >> guest_cpu.physical_bits != 0) {
         log_line("vCPU %u: the VMCB's address is not a page of memory (APM Vol. 2 15.5): %lx", vcpu->index,
                  svm->vmcb_pa);
         control++;

@@ -30,7 +30,7 @@ static inline void prepare(const struct vcpu *vcpu, struct svm_cpu *cpu, struct 
     cpu->host_area->save.fs.base = this_cpu()->fs_base;
     vmcb->control.tsc_offset = vcpu->tsc_offset;
     vmcb->control.v_tpr = READ_ONCE(page->cr8) & 0xF;
-    vmcb->save.rflags = (READ_ONCE(page->rflags) & SVM_RFLAGS) | RFLAGS_FIXED;
+    vmcb->save.rflags = (READ_ONCE(page->rflags) & GUEST_RFLAGS) | RFLAGS_FIXED;
 }
 
 /* Loaded on this CPU. Where the processor saves no next RIP, and for exits that are not an instruction's, it is zero. */

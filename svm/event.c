@@ -16,31 +16,6 @@
 #include "kernel/assert.h"
 #include "svm/svm.h"
 
-bool svm_exception_has_error(unsigned vector)
-{
-    return vector < 32 && (EXCEPTIONS_WITH_ERROR & (1u << vector));
-}
-
-static unsigned event_type(uint64_t event)
-{
-    return (unsigned)((event & EVENT_TYPE) >> EVENT_TYPE_SHIFT);
-}
-
-static_assert((int)VCPU_EVENT_NMI == EVENT_TYPE_NMI && (int)VCPU_EVENT_EXCEPTION == EVENT_TYPE_EXCEPTION &&
-                  EVENT_TYPE_INTR == 0,
-              "but for interrupts the VMCB's types are those of abi/vcpu.h");
-
-/* Nothing to inject, 0, for the events that RIP stands on. */
-uint64_t svm_event_make(enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error)
-{
-    uint64_t vmcb_type = type == VCPU_EVENT_INTERRUPT ? EVENT_TYPE_INTR : type;
-
-    if (type == VCPU_EVENT_NONE || type > VCPU_EVENT_EXCEPTION)
-        return 0;
-    return EVENT_VALID | vmcb_type << EVENT_TYPE_SHIFT | (type == VCPU_EVENT_NMI ? VECTOR_NMI : vector) |
-           (has_error && type == VCPU_EVENT_EXCEPTION ? EVENT_ERROR_VALID | ((uint64_t)error << EVENT_ERROR_SHIFT) : 0);
-}
-
 /* Nothing is queued or half done, and the guest's own state lets an event of this kind in. */
 static bool guest_open(const struct svm_vcpu *svm, uint64_t rflags, bool nmi)
 {
@@ -76,13 +51,13 @@ void svm_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vecto
 
     ASSERT(type != VCPU_EVENT_EXCEPTION || (vector < 32 && vector != VECTOR_NMI));
     svm_step_end(svm);
-    if ((*injection & EVENT_VALID) && event_type(*injection) != EVENT_TYPE_EXCEPTION) {
+    if ((*injection & EVENT_VALID) && guest_event_type(*injection) != EVENT_TYPE_EXCEPTION) {
         svm->deferred = *injection;
         svm->special |= SPECIAL_WAITING;
     }
     if (type == VCPU_EVENT_NMI)
         svm_nmi_block(svm, true);
-    *injection = svm_event_make(type, vector, has_error, error);
+    *injection = guest_event_make(type, vector, has_error, error);
 }
 
 /* What the guest was about to take when it exited is taken at the next entry: EXITINTINFO has the form of EVENTINJ. A
@@ -91,7 +66,7 @@ void svm_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vecto
 void svm_event_requeue(struct svm_vcpu *svm, const struct virt_exit *exit)
 {
     uint64_t event = svm->vmcb->control.exit_int_info;
-    unsigned type = event_type(event), vector = (unsigned)(event & EVENT_VECTOR);
+    unsigned type = guest_event_type(event), vector = (unsigned)(event & EVENT_VECTOR);
 
     if (type == EVENT_TYPE_SOFTWARE || exit->kind == VIRT_EXIT_TASK_SWITCH || exit->kind == VIRT_EXIT_TRIPLE_FAULT)
         return;
@@ -130,9 +105,10 @@ void svm_event_prepare(struct svm_vcpu *svm)
         vmcb->save.dr6 = DR6_FIXED;
     } else if (svm->pending_debug != 0 && !(*injection & EVENT_VALID)) {
         vmcb->save.dr6 |= svm->pending_debug;
-        *injection = svm_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0);
+        *injection = guest_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0);
         svm->pending_debug = 0;
-    } else if (svm->deferred != 0 && guest_open(svm, vmcb->save.rflags, event_type(svm->deferred) == EVENT_TYPE_NMI)) {
+    } else if (svm->deferred != 0 &&
+               guest_open(svm, vmcb->save.rflags, guest_event_type(svm->deferred) == EVENT_TYPE_NMI)) {
         *injection = svm->deferred;
         svm->deferred = 0;
     }

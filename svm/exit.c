@@ -29,7 +29,7 @@ static void finish_exception(struct vmcb *vmcb, struct virt_exit *exit)
         vmcb->save.cr2 = vmcb->control.exit_info_2;
     if (exit->vector == VECTOR_MC)
         exit->kind = VIRT_EXIT_MACHINE_CHECK;
-    exit->has_error_code = svm_exception_has_error(exit->vector);
+    exit->has_error_code = guest_exception_has_error(exit->vector);
     exit->error_code = (uint32_t)vmcb->control.exit_info_1;
 }
 

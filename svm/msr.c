@@ -3,32 +3,17 @@
 #include "kernel/vcpu.h"
 #include "svm/svm.h"
 
-/* Types 0, 1, 4, 5, 6, 7 in each byte: APM Vol. 2 7.8.1. */
-bool svm_pat_valid(uint64_t pat)
-{
-    for (unsigned i = 0; i < 8; i++, pat >>= 8)
-        if ((pat & 0xFF) > 7 || (pat & 0xFE) == 2)
-            return false;
-    return true;
-}
-
-/* EFER with LMA as LME and paging make it (APM Vol. 2 14.6.1): no one writes it. */
-uint64_t svm_efer_lma(uint64_t efer, uint64_t cr0)
-{
-    return (efer & EFER_LME) && (cr0 & CR0_PG) ? efer | EFER_LMA : efer & ~EFER_LMA;
-}
-
 /* SVME is set for VMRUN's sake and the guest never sees it. LME does not change while paging is on. */
 static bool efer_write(struct svm_vcpu *svm, uint64_t value)
 {
     struct vmcb_save *save = &svm->vmcb->save;
     uint64_t old = save->efer;
 
-    if (value & (~svm_host.efer_valid | EFER_SVME))
+    if (value & ~guest_cpu.efer_valid)
         return false;
     if ((save->cr0 & CR0_PG) && ((value ^ old) & EFER_LME))
         return false;
-    save->efer = svm_efer_lma(value, save->cr0) | EFER_SVME;
+    save->efer = guest_efer_lma(value, save->cr0) | EFER_SVME;
     if ((save->efer ^ old) & EFER_NXE)
         svm_asid_flush(svm);
     return true;
@@ -39,7 +24,7 @@ bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value
 {
     struct svm_vcpu *svm = vcpu->virt;
     struct vmcb_save *save = &svm->vmcb->save;
-    bool is_aux = index == MSR_TSC_AUX && svm_host.has_rdtscp;
+    bool is_aux = index == MSR_TSC_AUX && guest_cpu.has_rdtscp;
 
     if (index == MSR_EFER && write)
         return efer_write(svm, *value);
@@ -47,7 +32,7 @@ bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value
         *value = save->efer & ~EFER_SVME;
     } else if (index == MSR_PAT && !write) {
         *value = save->g_pat;
-    } else if (index == MSR_PAT && svm_pat_valid(*value)) {
+    } else if (index == MSR_PAT && guest_pat_valid(*value)) {
         save->g_pat = *value;
     } else if (is_aux && !write) {
         *value = svm->tsc_aux;

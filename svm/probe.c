@@ -6,35 +6,6 @@
 
 struct svm_host svm_host;
 
-/* A leaf, zero above the highest one: some processors answer those with another leaf. */
-static struct x86_cpuid leaf(uint32_t number)
-{
-    return x86_cpuid(number & 0x80000000u, 0).eax < number ? (struct x86_cpuid){ 0 } : x86_cpuid(number, 0);
-}
-
-static void find_registers(void)
-{
-    struct x86_cpuid extended = leaf(0x80000001u);
-    struct x86_cpuid sizes = leaf(0x80000008u);
-    unsigned linear_bits = sizes.eax != 0 ? (sizes.eax >> 8) & 0xFF : 48;
-
-    svm_host.physical_bits = sizes.eax != 0 ? sizes.eax & 0xFF : 36;
-    svm_host.canonical_high = ~UINT64_C(0) << (linear_bits - 1);
-    svm_host.has_rdpru = sizes.ebx & (1u << 4);
-    svm_host.has_rdtscp = extended.edx & (1u << 27);
-
-    svm_host.efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME;
-    svm_host.cr4_valid = CR4_EVERYWHERE;
-    for (unsigned i = 0; i < SVM_CONDITIONAL_COUNT; i++) {
-        const struct svm_conditional *bit = &svm_conditional[i];
-        struct x86_cpuid found = leaf(bit->leaf);
-        const uint32_t registers[] = { found.eax, found.ebx, found.ecx, found.edx };
-
-        if (registers[bit->reg] & (1u << bit->bit))
-            *bit->valid |= bit->value;
-    }
-}
-
 static void log_features(void)
 {
     for (unsigned i = 0; i < SVM_FEATURE_COUNT; i++) {
@@ -57,7 +28,7 @@ static void log_features(void)
  * are pending in the same way (helper_vmrun()): one that comes at that moment stays unseen until the next one comes. */
 static void find_faults(uint64_t *guest_cpus)
 {
-    struct x86_cpuid name = leaf(1).ecx & (1u << 31) ? x86_cpuid(0x40000000u, 0) : (struct x86_cpuid){ 0 };
+    struct x86_cpuid name = x86_cpuid_leaf(1).ecx & (1u << 31) ? x86_cpuid(0x40000000u, 0) : (struct x86_cpuid){ 0 };
 
     svm_host.is_tcg = name.ebx == 0x54474354 && name.ecx == 0x43544743 && name.edx == 0x47435447;
     if (!svm_host.is_tcg)
@@ -78,9 +49,9 @@ enum cl_status svm_probe(uint64_t *guest_cpus)
 {
     struct x86_cpuid svm;
 
-    if (!(leaf(0x80000001u).ecx & (1u << 2)))
+    if (!(x86_cpuid_leaf(0x80000001u).ecx & (1u << 2)))
         return refuse(CL_UNSUPPORTED, "this processor has no AMD-V (CPUID 8000_0001h ECX bit 2)");
-    svm = leaf(0x8000000Au);
+    svm = x86_cpuid_leaf(0x8000000Au);
     svm_host.features = svm.edx;
     svm_host.asid_count = svm.ebx;
     if (x86_rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
@@ -90,7 +61,7 @@ enum cl_status svm_probe(uint64_t *guest_cpus)
         return refuse(CL_UNSUPPORTED, "this processor's AMD-V has no nested paging (CPUID 8000_000Ah EDX bit 0)");
     if (svm.ebx < 2)
         return refuse(CL_UNSUPPORTED, "this processor's AMD-V has %u ASIDs, 2 are needed", svm.ebx);
-    find_registers();
+    svm_host.has_rdpru = x86_cpuid_leaf(0x80000008u).ebx & (1u << 4);
 
     log_line("AMD-V: revision %u, nested paging, %u ASIDs", svm.eax & 0xFF, svm.ebx);
     log_features();

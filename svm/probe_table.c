@@ -17,17 +17,3 @@ const struct svm_feature svm_features[SVM_FEATURE_COUNT] = {
     { SVM_FEATURE_LBR, true, "LBR virtualisation", NULL },
     { SVM_FEATURE_TSC_RATE, true, "TSC rate", NULL },
 };
-
-const struct svm_conditional svm_conditional[SVM_CONDITIONAL_COUNT] = {
-    { 1, ECX, 17, &svm_host.cr4_valid, CR4_PCIDE },
-    { 1, ECX, 26, &svm_host.cr4_valid, CR4_OSXSAVE },
-    { 7, EBX, 0, &svm_host.cr4_valid, CR4_FSGSBASE },
-    { 7, EBX, 7, &svm_host.cr4_valid, CR4_SMEP },
-    { 7, EBX, 20, &svm_host.cr4_valid, CR4_SMAP },
-    { 7, ECX, 2, &svm_host.cr4_valid, CR4_UMIP },
-    { 7, ECX, 3, &svm_host.cr4_valid, CR4_PKE },
-    { 7, ECX, 7, &svm_host.cr4_valid, CR4_CET },
-    { 7, ECX, 16, &svm_host.cr4_valid, CR4_LA57 },
-    { 0x80000001u, EDX, 25, &svm_host.efer_valid, EFER_FFXSR },
-    { 0x80000001u, ECX, 17, &svm_host.efer_valid, EFER_TCE },
-};

@@ -61,7 +61,7 @@ void svm_segments_get(struct vmcb_save *save, struct vcpu_page *page, bool all)
     page->idtr = (struct vcpu_table){ .base = save->idtr.base, .limit = save->idtr.limit & UINT16_MAX };
 }
 
-/* The page has passed svm_audit_page(). */
+/* The page has passed svm_audit_segments(). */
 void svm_segments_set(struct vmcb_save *save, const struct vcpu_page *page)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++)

@@ -49,7 +49,6 @@ static void get_events(const struct svm_vcpu *svm, struct vcpu_page *page)
     const struct vmcb *vmcb = svm->vmcb;
     bool injected = vmcb->control.event_injection & EVENT_VALID;
     uint64_t queued = injected ? vmcb->control.event_injection : svm->deferred;
-    unsigned type = (unsigned)((queued & EVENT_TYPE) >> EVENT_TYPE_SHIFT);
     struct vcpu_events *event = &page->event;
 
     *event = (struct vcpu_events){
@@ -59,16 +58,7 @@ static void get_events(const struct svm_vcpu *svm, struct vcpu_page *page)
         .activity = event->activity,
         .pending_debug = (uint32_t)svm->pending_debug,
     };
-    if (!(queued & EVENT_VALID))
-        return;
-    event->type = (uint8_t)(type == EVENT_TYPE_INTR ? VCPU_EVENT_INTERRUPT : type);
-    event->vector = queued & EVENT_VECTOR;
-    event->has_error_code = (queued & EVENT_ERROR_VALID) != 0;
-    event->error_code = event->has_error_code ? (uint32_t)(queued >> EVENT_ERROR_SHIFT) : 0;
-    if (event->type == VCPU_EVENT_EXCEPTION && event->vector == VECTOR_PF)
-        event->payload = vmcb->save.cr2;
-    if (event->type == VCPU_EVENT_EXCEPTION && event->vector == VECTOR_DB)
-        event->payload = vmcb->save.dr6 & DR6_EVENTS;
+    guest_event_tell(queued, vmcb->save.cr2, vmcb->save.dr6, event);
 }
 
 /* RIP, RFLAGS and the general registers are in the page after every exit. */
@@ -96,7 +86,7 @@ void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups)
     }
 }
 
-/* What the page, which has passed svm_audit_page(), makes of the state-save area. */
+/* What the page, which has passed the audit, makes of the state-save area. */
 static void fill(struct vmcb_save *save, const struct vcpu_page *page, uint32_t groups)
 {
     const struct vcpu_events *event = &page->event;
@@ -108,7 +98,7 @@ static void fill(struct vmcb_save *save, const struct vcpu_page *page, uint32_t 
         save->cr2 = page->cr2;
         save->cr3 = page->cr3;
         save->cr4 = page->cr4 | CR4_MCE;
-        save->efer = svm_efer_lma(page->efer, page->cr0) | EFER_SVME;
+        save->efer = guest_efer_lma(page->efer, page->cr0) | EFER_SVME;
     }
     if (groups & VCPU_GROUP_DEBUG) {
         save->dr6 = page->dr[6] | DR6_FIXED;
@@ -129,7 +119,7 @@ static void commit_events(struct svm_vcpu *svm, const struct vcpu_events *event)
     struct vmcb_control *control = &svm->vmcb->control;
 
     svm_step_end(svm);
-    control->event_injection = svm_event_make(event->type, event->vector, event->has_error_code, event->error_code);
+    control->event_injection = guest_event_make(event->type, event->vector, event->has_error_code, event->error_code);
     control->interrupt_state = event->interrupt_shadow ? INTERRUPT_SHADOW : 0;
     svm->pending_debug = event->pending_debug & DR6_EVENTS;
     svm->deferred = 0;
@@ -150,13 +140,14 @@ enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
     struct vmcb *vmcb = svm->vmcb;
     struct vcpu_page page = *(const volatile struct vcpu_page *)vcpu->page;
     struct vmcb_save save = vmcb->save;
-    struct svm_finding finding;
+    struct finding finding;
 
-    if (svm_audit_page(&page, groups, &finding, 1) != 0)
-        return svm_finding_refuse(&finding);
+    if (audit_page(&page, groups, &finding, 1) != 0 ||
+        ((groups & VCPU_GROUP_SEGMENTS) && svm_audit_segments(&page, &finding, 1) != 0))
+        return finding_refuse(&finding);
     fill(&save, &page, groups);
     if (svm_audit_state(&save, &finding, 1) != 0)
-        return svm_finding_refuse(&finding);
+        return finding_refuse(&finding);
 
     if (paging_changed(&save, &vmcb->save))
         svm_asid_flush(svm);

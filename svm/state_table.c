@@ -2,25 +2,25 @@
 /* state_table.c: the MSRs of the VMCB, and the rules of each segment (SDM Vol. 3C 27.3.1.2). */
 #include "svm/state_table.h"
 
-#define MSR(name, save, address)                                                                                       \
+#define MSR(name, save)                                                                                                \
     {                                                                                                                  \
-        MSR_##name, offsetof(struct vcpu_page, msr[VCPU_MSR_##name]), offsetof(struct vmcb_save, save), address        \
+        MSR_##name, offsetof(struct vcpu_page, msr[VCPU_MSR_##name]), offsetof(struct vmcb_save, save)                 \
     }
 #define SEGMENT_BASE(name, save)                                                                                       \
     {                                                                                                                  \
-        MSR_##name, 0, offsetof(struct vmcb_save, save), false                                                         \
+        MSR_##name, 0, offsetof(struct vmcb_save, save)                                                                \
     }
 
 const struct svm_register svm_registers[SVM_REGISTER_COUNT] = {
-    MSR(STAR, star, false),
-    MSR(LSTAR, lstar, true),
-    MSR(CSTAR, cstar, true),
-    MSR(SFMASK, sfmask, false),
-    MSR(KERNEL_GS_BASE, kernel_gs_base, true),
-    MSR(SYSENTER_CS, sysenter_cs, false),
-    MSR(SYSENTER_ESP, sysenter_esp, true),
-    MSR(SYSENTER_EIP, sysenter_eip, true),
-    MSR(PAT, g_pat, false),
+    MSR(STAR, star),
+    MSR(LSTAR, lstar),
+    MSR(CSTAR, cstar),
+    MSR(SFMASK, sfmask),
+    MSR(KERNEL_GS_BASE, kernel_gs_base),
+    MSR(SYSENTER_CS, sysenter_cs),
+    MSR(SYSENTER_ESP, sysenter_esp),
+    MSR(SYSENTER_EIP, sysenter_eip),
+    MSR(PAT, g_pat),
     SEGMENT_BASE(FS_BASE, fs.base),
     SEGMENT_BASE(GS_BASE, gs.base),
 };

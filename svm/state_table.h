@@ -9,7 +9,6 @@ struct svm_register {
     uint32_t msr;
     uint16_t page; /* offset in struct vcpu_page; 0: it is part of something else there */
     uint16_t save; /* offset in struct vmcb_save */
-    bool address;  /* canonical */
 };
 #define SVM_REGISTER_COUNT 11
 extern const struct svm_register svm_registers[SVM_REGISTER_COUNT];
@@ -37,8 +36,6 @@ static inline uint64_t *svm_register_field(struct vmcb_save *save, unsigned i)
 #define ATTR_GRANULAR (1u << 15)
 #define ATTR_RESERVED (~(uint32_t)(0xF0FF | SEG_ATTR_UNUSABLE))
 #define LIMIT_BYTES_MAX 0xFFFFFu /* without G */
-
-#define CR0_VALID (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 
 /* By enum vcpu_segment_name: where the VMCB has it, and the rules that it keeps. */
 struct svm_segment {

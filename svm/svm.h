@@ -7,6 +7,7 @@
 #ifndef CL_SVM_SVM_H
 #define CL_SVM_SVM_H
 
+#include "kernel/guest_cpu.h"
 #include "kernel/vcpu.h"
 #include "kernel/virt.h"
 #include "kernel/vm.h"
@@ -17,12 +18,7 @@
 struct svm_host {
     uint32_t features; /* SVM_FEATURE_* */
     uint32_t asid_count;
-    unsigned physical_bits;
-    uint64_t canonical_high; /* bits of an address that all have to be equal */
-    uint64_t cr4_valid;      /* bits that this CPU has */
-    uint64_t efer_valid;
     uint64_t iopm_pa;
-    bool has_rdtscp;
     bool has_rdpru;
     bool is_tcg; /* QEMU's emulator, whose faults are worked around: see find_faults() */
 };
@@ -102,8 +98,6 @@ void svm_nmi_block(struct svm_vcpu *svm, bool blocked);
 void svm_step_begin(struct svm_vcpu *svm);
 void svm_step_end(struct svm_vcpu *svm);
 void svm_step_exit(struct svm_vcpu *svm, struct virt_exit *exit);
-bool svm_exception_has_error(unsigned vector);
-uint64_t svm_event_make(enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error); /* for EVENTINJ */
 
 /* exit.c: the exits that need more than their row's kind. */
 void svm_exit_decode(struct svm_vcpu *svm, struct virt_exit *exit);
@@ -115,15 +109,6 @@ void svm_control_intercepts(struct svm_vcpu *svm);
 void svm_segments_get(struct vmcb_save *save, struct vcpu_page *page, bool all);
 void svm_segments_set(struct vmcb_save *save, const struct vcpu_page *page);
 bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value);
-bool svm_pat_valid(uint64_t pat);
-uint64_t svm_efer_lma(uint64_t efer, uint64_t cr0);
-
-static inline bool svm_canonical(uint64_t address)
-{
-    uint64_t high = address & svm_host.canonical_high;
-
-    return high == 0 || high == svm_host.canonical_high;
-}
 
 /* audit.c */
 unsigned svm_vcpu_audit(struct vcpu *vcpu);

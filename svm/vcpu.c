@@ -76,7 +76,7 @@ void svm_registers_load(const struct svm_vcpu *svm, uint32_t groups)
     x86_write_dr1(svm->dr[1]);
     x86_write_dr2(svm->dr[2]);
     x86_write_dr3(svm->dr[3]);
-    if (svm_host.has_rdtscp)
+    if (guest_cpu.has_rdtscp)
         x86_wrmsr(MSR_TSC_AUX, svm->tsc_aux);
 }
 

@@ -175,16 +175,6 @@ enum { TLB_KEEP = 0, TLB_FLUSH_ALL = 1, TLB_FLUSH_GUEST = 3, TLB_FLUSH_GUEST_LOC
 #define INTERRUPT_SHADOW UINT64_C(1)
 #define NESTED_PAGING UINT64_C(1)
 
-/* EVENTINJ and EXITINTINFO have one form: APM Vol. 2 15.7.2, 15.20. */
-#define EVENT_VECTOR UINT64_C(0xFF)
-#define EVENT_TYPE_SHIFT 8
-#define EVENT_TYPE (UINT64_C(7) << EVENT_TYPE_SHIFT)
-#define EVENT_ERROR_VALID (UINT64_C(1) << 11)
-#define EVENT_RESERVED (UINT64_C(0x7FFFF) << 12)
-#define EVENT_VALID (UINT64_C(1) << 31)
-#define EVENT_ERROR_SHIFT 32
-enum { EVENT_TYPE_INTR = 0, EVENT_TYPE_NMI = 2, EVENT_TYPE_EXCEPTION = 3, EVENT_TYPE_SOFTWARE = 4 };
-
 /* Exit codes: APM Vol. 2 appendix C. */
 enum {
     VMEXIT_CR0_READ = 0x00,
@@ -279,16 +269,6 @@ enum {
 #define SVM_HOST_CR0 (CR0_CD | CR0_NW | CR0_NE)
 #define SVM_HOST_CR4 CR4_MCE
 #define SVM_EXCEPTIONS ((1u << VECTOR_DB) | (1u << VECTOR_AC) | (1u << VECTOR_MC))
-#define SVM_RFLAGS UINT64_C(0x3F7FD5) /* all that exist but bit 1, which is fixed */
-#define DR6_BREAKPOINTS UINT64_C(0xF)
-#define DR6_BS (UINT64_C(1) << 14)
-#define DR6_EVENTS (UINT64_C(0xE000) | DR6_BREAKPOINTS)
-#define DR6_FIXED UINT64_C(0xFFFF0FF0)
-#define DR7_FIXED (UINT64_C(1) << 10)
-
-#define EXCEPTIONS_WITH_ERROR                                                                                          \
-    ((1u << VECTOR_DF) | (1u << VECTOR_TS) | (1u << VECTOR_NP) | (1u << VECTOR_SS) | (1u << VECTOR_GP) |               \
-     (1u << VECTOR_PF) | (1u << VECTOR_AC) | (1u << VECTOR_CP) | (3u << 29))
 
 /* A spinning guest loses the CPU after so many PAUSEs that are at most `threshold` cycles apart. */
 #define PAUSE_COUNT 3000

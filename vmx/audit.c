@@ -18,7 +18,7 @@ void vmx_guest_read(const struct vmx_vcpu *vmx, struct vmx_guest *g, uint32_t gr
         if (!(r->group & groups))
             memcpy((char *)&g->page + r->page, &value, r->size);
     }
-    g->page.rflags = (g->page.rflags & VMX_RFLAGS) | RFLAGS_FIXED;
+    g->page.rflags = (g->page.rflags & GUEST_RFLAGS) | RFLAGS_FIXED;
     if (!(groups & VCPU_GROUP_CONTROL)) {
         g->cr0 = vmx_read(VMCS_GUEST_CR0);
         g->page.cr3 = vmx_read(VMCS_GUEST_CR3);
@@ -72,18 +72,11 @@ void vmx_controls_read(const struct vmx_vcpu *vmx, struct vmx_controls *c)
         c->host_selector[i] = (uint16_t)vmx_read(VMCS_OF(VMCS_HOST_SELECTOR, i));
 }
 
-static void print(const struct vcpu *vcpu, const struct vmx_finding *findings, unsigned count)
-{
-    for (unsigned i = 0; i < count && i < FINDINGS; i++)
-        log_line("vCPU %u: %s%s (SDM Vol. %s): %lx", vcpu->index, findings[i].of, findings[i].rule, findings[i].section,
-                 findings[i].value);
-}
-
 /* RFLAGS and RIP as the entry had them: the page's. */
 unsigned vmx_vcpu_audit(struct vcpu *vcpu)
 {
     struct vmx_vcpu *vmx = vcpu->virt;
-    struct vmx_finding findings[FINDINGS];
+    struct finding findings[FINDINGS];
     struct vmx_controls c;
     struct vmx_guest g;
     unsigned controls, state;
@@ -93,9 +86,9 @@ unsigned vmx_vcpu_audit(struct vcpu *vcpu)
     vmx_guest_read(vmx, &g, 0);
     vmx_controls_read(vmx, &c);
     controls = vmx_audit_controls(&c, findings, FINDINGS);
-    print(vcpu, findings, controls);
+    finding_log(findings, FINDINGS, controls, vcpu->index);
     state = vmx_audit_state(&g, findings, FINDINGS);
-    print(vcpu, findings, state);
+    finding_log(findings, FINDINGS, state, vcpu->index);
     log_line("vCPU %u: exit reason %lx, qualification %lx, instruction error %lu, CR0 %lx CR3 %lx CR4 %lx EFER %lx "
              "event %lx RIP %lx RFLAGS %lx",
              vcpu->index, vmx_read(VMCS_EXIT_REASON), vmx_read(VMCS_QUALIFICATION), vmx_read(VMCS_INSTRUCTION_ERROR),

@@ -3,20 +3,8 @@
 #ifndef CL_VMX_AUDIT_H
 #define CL_VMX_AUDIT_H
 
-#include "kernel/assert.h"
+#include "kernel/audit.h"
 #include "vmx/vmx.h"
-
-struct vmx_finding {
-    const char *of;      /* the segment concerned: "SS: "; else "" */
-    const char *rule;    /* what is wrong, as the manual words it */
-    const char *section; /* of the SDM, with its volume */
-    uint64_t value;      /* of the field concerned */
-};
-
-static inline enum cl_status CL_MUST_CHECK vmx_finding_refuse(const struct vmx_finding *f)
-{
-    return refuse(CL_BAD_ARGUMENT, "%s%s (SDM Vol. %s): %lx", f->of, f->rule, f->section, f->value);
-}
 
 /* The guest-state area, as the rules look at it. */
 struct vmx_guest {
@@ -41,11 +29,10 @@ struct vmx_controls {
     uint16_t host_selector[7]; /* ES, CS, SS, DS, FS, GS, TR */
 };
 
-/* Broken rules, up to `capacity` of them, in `findings`; the number of all. What a VMM hands in, where the processor does
- * not look or the host's bits hide the guest's; guest state; the controls and the host's state. */
-unsigned vmx_audit_page(const struct vcpu_page *p, uint32_t groups, struct vmx_finding *findings, unsigned capacity);
-unsigned vmx_audit_state(const struct vmx_guest *g, struct vmx_finding *findings, unsigned capacity);
-unsigned vmx_audit_controls(const struct vmx_controls *c, struct vmx_finding *findings, unsigned capacity);
+/* Broken rules, up to `capacity` of them, in `findings`; the number of all. Guest state; the controls and the host's
+ * state. */
+unsigned vmx_audit_state(const struct vmx_guest *g, struct finding *findings, unsigned capacity);
+unsigned vmx_audit_controls(const struct vmx_controls *c, struct finding *findings, unsigned capacity);
 
 /* In audit.c: fill them in from the VMCS, which is open or loaded. Of `g` only what `groups` does not name: the rest
  * stands there already. */

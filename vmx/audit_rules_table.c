@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* audit_rules_table.c: the rules of a vCPU's state and of VM entry, one line each: what is wrong, where the manual says so, when, the value.
+/* audit_rules_table.c: the rules of VM entry, one line each: what is wrong, where the manual says so, when, the value.
  *
- * First those that the VMM's values have to keep where the processor does not look, or where the host's bits hide the
- * guest's; then VM entry's, in the order of SDM Vol. 3C 27.2 and 27.3. A rule is about one thing: one that presupposes another is written so
+ * The order is that of SDM Vol. 3C 27.2 and 27.3. A rule is about one thing: one that presupposes another is written so
  * that breaking the other does not name it too. Rules on controls that no VMCS here sets are left out.
  */
 #include "vmx/audit.h"
@@ -18,75 +17,11 @@
 #define PENDING_RESERVED UINT64_C(0xFFFFFFFFFFFEAFF0)
 #define BLOCKING_RESERVED UINT32_C(0xFFFFFFE0)
 
-#define EVENT_IS(event, type) (((event)&EVENT_VALID) && ((event)&EVENT_TYPE) >> EVENT_TYPE_SHIFT == (type))
-
-struct report {
-    const char *of;
-    struct vmx_finding *findings;
-    unsigned capacity;
-    unsigned count;
-};
-
-static void rule(struct report *report, const char *words, const char *section, bool broken, uint64_t value)
-{
-    if (!broken)
-        return;
-    if (report->count < report->capacity)
-        report->findings[report->count] = (struct vmx_finding){ report->of, words, section, value };
-    report->count++;
-}
+#define EVENT_IS(event, type) (((event)&EVENT_VALID) && guest_event_type(event) == (type))
 
 static bool no_page(uint64_t address)
 {
-    return !is_aligned(address, PAGE_SIZE) || address >> vmx_host.physical_bits != 0;
-}
-
-static void control_rules(struct report *r, const struct vcpu_page *p)
-{
-    rule(r, "CR0 has reserved bits", "3A 2.5", (p->cr0 & ~CR0_VALID) != 0, p->cr0);
-    rule(r, "CR0.NW is set and CR0.CD is zero", "3A 2.5", (p->cr0 & (CR0_CD | CR0_NW)) == CR0_NW, p->cr0);
-    rule(r, "CR4 has bits that are not offered", "3A 2.5",
-         (p->cr4 & (~vmx_host.cr4_valid | CR4_VMXE | CR4_SMXE | CR4_CET)) != 0, p->cr4);
-    rule(r, "EFER has bits that are not offered", "3A 2.2.1", (p->efer & ~vmx_host.efer_valid) != 0, p->efer);
-    rule(r, "CR8 is above 15", "3A 2.5", p->cr8 > 15, p->cr8);
-    rule(r, "XCR0 is no set of components of this machine", "1 13.3", !xstate_xcr0_valid(p->xcr0, xstate_mask),
-         p->xcr0);
-}
-
-static void msr_rules(struct report *r, const uint64_t *msr)
-{
-    static const uint8_t addresses[] = { VCPU_MSR_LSTAR, VCPU_MSR_CSTAR, VCPU_MSR_KERNEL_GS_BASE };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++)
-        rule(r, "an MSR's address is not canonical", "3A 5.8.8", !vmx_canonical(msr[addresses[i]]), msr[addresses[i]]);
-    rule(r, "TSC_AUX has more than 32 bits", "3B 18.17.2", msr[VCPU_MSR_TSC_AUX] > UINT32_MAX, msr[VCPU_MSR_TSC_AUX]);
-    rule(r, "XSS is not offered", "1 13.3", msr[VCPU_MSR_XSS] != 0, msr[VCPU_MSR_XSS]);
-}
-
-static void event_rules(struct report *r, const struct vcpu_events *e)
-{
-    bool exception = e->type == VCPU_EVENT_EXCEPTION;
-
-    rule(r, "there is no event of this type", "3C 25.8.3", e->type > VCPU_EVENT_SOFT_EXCEPTION, e->type);
-    rule(r, "no exception has this vector", "3A 6.3.1", exception && (e->vector > 31 || e->vector == VECTOR_NMI),
-         e->vector);
-    rule(r, "this exception has no error code", "3A 6.3.1",
-         exception && e->has_error_code && !vmx_exception_has_error(e->vector), e->vector);
-}
-
-unsigned vmx_audit_page(const struct vcpu_page *p, uint32_t groups, struct vmx_finding *findings, unsigned capacity)
-{
-    struct report report = { "", findings, capacity, 0 }, *r = &report;
-
-    if (groups & VCPU_GROUP_CONTROL)
-        control_rules(r, p);
-    if (groups & VCPU_GROUP_DEBUG)
-        rule(r, "DR6[63:32] are not zero", "3B 18.2.3", p->dr[6] >> 32 != 0, p->dr[6]);
-    if (groups & VCPU_GROUP_MSRS)
-        msr_rules(r, p->msr);
-    if (groups & VCPU_GROUP_EVENTS)
-        event_rules(r, &p->event);
-    return report.count;
+    return !is_aligned(address, PAGE_SIZE) || address >> guest_cpu.physical_bits != 0;
 }
 
 /* 27.2.1.1: execution controls. */
@@ -101,52 +36,50 @@ static void execution_rules(struct report *r, const struct vmx_controls *c)
     bool shadow = primary & PRIMARY_TPR_SHADOW;
 
     for (unsigned i = 0; i < 5; i++)
-        rule(r, words[i], "3C 27.2.1", (vmx_host.must[i] & ~c->word[i]) != 0 || (c->word[i] & ~vmx_host.may[i]) != 0,
+        rule(r, words[i], "27.2.1", (vmx_host.must[i] & ~c->word[i]) != 0 || (c->word[i] & ~vmx_host.may[i]) != 0,
              c->word[i]);
-    rule(r, "the MSR bitmap is not a page of memory", "3C 27.2.1.1",
+    rule(r, "the MSR bitmap is not a page of memory", "27.2.1.1",
          (primary & PRIMARY_MSR_BITMAP) && no_page(c->msr_bitmap), c->msr_bitmap);
-    rule(r, "the virtual-APIC page is not a page of memory", "3C 27.2.1.1", shadow && no_page(c->virtual_apic),
+    rule(r, "the virtual-APIC page is not a page of memory", "27.2.1.1", shadow && no_page(c->virtual_apic),
          c->virtual_apic);
-    rule(r, "the TPR threshold has reserved bits", "3C 27.2.1.1", shadow && c->tpr_threshold >> 4 != 0,
-         c->tpr_threshold);
-    rule(r, "the TPR threshold is above the guest's TPR", "3C 27.2.1.1",
+    rule(r, "the TPR threshold has reserved bits", "27.2.1.1", shadow && c->tpr_threshold >> 4 != 0, c->tpr_threshold);
+    rule(r, "the TPR threshold is above the guest's TPR", "27.2.1.1",
          shadow && (c->tpr_threshold & 15) > (c->tpr >> 4 & 15), c->tpr_threshold);
-    rule(r, "virtual NMIs without NMI exits", "3C 27.2.1.1", (pin & PIN_VIRTUAL_NMI) && !(pin & PIN_NMI), pin);
-    rule(r, "NMI-window exits without virtual NMIs", "3C 27.2.1.1",
+    rule(r, "virtual NMIs without NMI exits", "27.2.1.1", (pin & PIN_VIRTUAL_NMI) && !(pin & PIN_NMI), pin);
+    rule(r, "NMI-window exits without virtual NMIs", "27.2.1.1",
          (primary & PRIMARY_NMI_WINDOW) && !(pin & PIN_VIRTUAL_NMI), primary);
-    rule(r, "VPID is zero", "3C 27.2.1.1", (secondary & SECONDARY_VPID) && c->vpid == 0, c->vpid);
-    rule(r, "the EPT memory type is not one that the processor has", "3C 27.2.1.1",
+    rule(r, "VPID is zero", "27.2.1.1", (secondary & SECONDARY_VPID) && c->vpid == 0, c->vpid);
+    rule(r, "the EPT memory type is not one that the processor has", "27.2.1.1",
          (secondary & SECONDARY_EPT) && (c->eptp & 7) != EPTP_WRITE_BACK && (c->eptp & 7) != 0, c->eptp);
-    rule(r, "the EPT has not 4 levels", "3C 27.2.1.1", (secondary & SECONDARY_EPT) && (c->eptp >> 3 & 7) != 3, c->eptp);
-    rule(r, "a reserved bit of EPTP is set", "3C 27.2.1.1",
-         (secondary & SECONDARY_EPT) && ((c->eptp & 0xF80) != 0 || c->eptp >> vmx_host.physical_bits != 0 ||
+    rule(r, "the EPT has not 4 levels", "27.2.1.1", (secondary & SECONDARY_EPT) && (c->eptp >> 3 & 7) != 3, c->eptp);
+    rule(r, "a reserved bit of EPTP is set", "27.2.1.1",
+         (secondary & SECONDARY_EPT) && ((c->eptp & 0xF80) != 0 || c->eptp >> guest_cpu.physical_bits != 0 ||
                                          ((c->eptp & 0x40) && !(vmx_host.may[WORD_EPT] & EPT_ACCESSED_DIRTY))),
          c->eptp);
-    rule(r, "unrestricted guest without EPT", "3C 27.2.1.1",
+    rule(r, "unrestricted guest without EPT", "27.2.1.1",
          (secondary & SECONDARY_UNRESTRICTED) && !(secondary & SECONDARY_EPT), secondary);
 }
 
 /* 27.2.1.3: the event to be injected. */
 static void injection_rules(struct report *r, const struct vmx_controls *c)
 {
-    uint64_t event = c->event, vector = event & EVENT_VECTOR, type = (event & EVENT_TYPE) >> EVENT_TYPE_SHIFT;
+    uint64_t event = c->event, vector = event & EVENT_VECTOR, type = guest_event_type(event);
     bool valid = event & EVENT_VALID, exception = EVENT_IS(event, EVENT_TYPE_EXCEPTION);
     bool protected_mode = (c->guest_cr0 & CR0_PE) || !(c->word[WORD_SECONDARY] & SECONDARY_UNRESTRICTED);
     bool has_error = event & EVENT_ERROR_VALID;
-    bool wants_error = exception && protected_mode && vmx_exception_has_error((unsigned)vector);
+    bool wants_error = exception && protected_mode && guest_exception_has_error((unsigned)vector);
     bool software = valid && type >= EVENT_TYPE_SOFTWARE && type <= EVENT_TYPE_INT3;
 
-    rule(r, "the event has a reserved type", "3C 27.2.1.3", valid && type == 1, event);
-    rule(r, "the event is an NMI with a vector other than 2", "3C 27.2.1.3",
+    rule(r, "the event has a reserved type", "27.2.1.3", valid && type == 1, event);
+    rule(r, "the event is an NMI with a vector other than 2", "27.2.1.3",
          EVENT_IS(event, EVENT_TYPE_NMI) && vector != VECTOR_NMI, event);
-    rule(r, "the event is an exception with a vector above 31", "3C 27.2.1.3", exception && vector > 31, event);
-    rule(r, "the event has no error code, but its exception has", "3C 27.2.1.3", wants_error && !has_error, event);
-    rule(r, "the event has an error code that it cannot have", "3C 27.2.1.3", valid && has_error && !wants_error,
-         event);
-    rule(r, "the event has reserved bits", "3C 27.2.1.3", valid && (event & EVENT_RESERVED) != 0, event);
-    rule(r, "the event's error code has more than 16 bits", "3C 27.2.1.3",
+    rule(r, "the event is an exception with a vector above 31", "27.2.1.3", exception && vector > 31, event);
+    rule(r, "the event has no error code, but its exception has", "27.2.1.3", wants_error && !has_error, event);
+    rule(r, "the event has an error code that it cannot have", "27.2.1.3", valid && has_error && !wants_error, event);
+    rule(r, "the event has reserved bits", "27.2.1.3", valid && (event & EVENT_RESERVED) != 0, event);
+    rule(r, "the event's error code has more than 16 bits", "27.2.1.3",
          valid && has_error && event >> EVENT_ERROR_SHIFT >> 16 != 0, event);
-    rule(r, "the event's instruction length is not 1 to 15", "3C 27.2.1.3",
+    rule(r, "the event's instruction length is not 1 to 15", "27.2.1.3",
          software && (c->event_length == 0 || c->event_length > 15), c->event_length);
 }
 
@@ -156,31 +89,30 @@ static void host_rules(struct report *r, const struct vmx_controls *c)
     const uint64_t addresses[] = { c->host_fs_base,   c->host_gs_base,      c->host_tr_base,     c->host_gdtr_base,
                                    c->host_idtr_base, c->host_sysenter_esp, c->host_sysenter_eip };
 
-    rule(r, "the host's CR0 has a bit that VMX operation does not allow", "3C 27.2.2",
+    rule(r, "the host's CR0 has a bit that VMX operation does not allow", "27.2.2",
          ((vmx_host.cr0_must | CR0_PE | CR0_PG) & ~c->host_cr0) != 0 || c->host_cr0 >> 32 != 0, c->host_cr0);
-    rule(r, "the host's CR4 has a bit that VMX operation does not allow", "3C 27.2.2",
+    rule(r, "the host's CR4 has a bit that VMX operation does not allow", "27.2.2",
          (vmx_host.cr4_must & ~c->host_cr4) != 0 || (c->host_cr4 & ~vmx_host.cr4_may) != 0, c->host_cr4);
-    rule(r, "the host's CR3 is beyond physical memory", "3C 27.2.2", c->host_cr3 >> vmx_host.physical_bits != 0,
+    rule(r, "the host's CR3 is beyond physical memory", "27.2.2", c->host_cr3 >> guest_cpu.physical_bits != 0,
          c->host_cr3);
-    rule(r, "the host's PAT has an unsupported type", "3C 27.2.2", !vmx_pat_valid(c->host_pat), c->host_pat);
-    rule(r, "the host's EFER has a reserved bit", "3C 27.2.2", (c->host_efer & ~vmx_host.efer_valid) != 0,
-         c->host_efer);
-    rule(r, "the host's EFER is not of 64-bit mode", "3C 27.2.2",
+    rule(r, "the host's PAT has an unsupported type", "27.2.2", !guest_pat_valid(c->host_pat), c->host_pat);
+    rule(r, "the host's EFER has a reserved bit", "27.2.2", (c->host_efer & ~guest_cpu.efer_valid) != 0, c->host_efer);
+    rule(r, "the host's EFER is not of 64-bit mode", "27.2.2",
          (c->host_efer & (EFER_LMA | EFER_LME)) != (EFER_LMA | EFER_LME), c->host_efer);
     for (unsigned i = 0; i < ARRAY_SIZE(c->host_selector); i++)
-        rule(r, "a host selector has RPL or TI", "3C 27.2.3",
-             (c->host_selector[i] & (SELECTOR_LOCAL | SELECTOR_RPL)) != 0, c->host_selector[i]);
-    rule(r, "the host's CS is null", "3C 27.2.3", c->host_selector[1] == 0, c->host_selector[1]);
-    rule(r, "the host's TR is null", "3C 27.2.3", c->host_selector[6] == 0, c->host_selector[6]);
+        rule(r, "a host selector has RPL or TI", "27.2.3", (c->host_selector[i] & (SELECTOR_LOCAL | SELECTOR_RPL)) != 0,
+             c->host_selector[i]);
+    rule(r, "the host's CS is null", "27.2.3", c->host_selector[1] == 0, c->host_selector[1]);
+    rule(r, "the host's TR is null", "27.2.3", c->host_selector[6] == 0, c->host_selector[6]);
     for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++)
-        rule(r, "a host address is not canonical", "3C 27.2.3", !vmx_canonical(addresses[i]), addresses[i]);
-    rule(r, "the host's CR4.PAE is clear", "3C 27.2.4", !(c->host_cr4 & CR4_PAE), c->host_cr4);
-    rule(r, "the host's RIP is not canonical", "3C 27.2.4", !vmx_canonical(c->host_rip), c->host_rip);
+        rule(r, "a host address is not canonical", "27.2.3", !guest_canonical(addresses[i]), addresses[i]);
+    rule(r, "the host's CR4.PAE is clear", "27.2.4", !(c->host_cr4 & CR4_PAE), c->host_cr4);
+    rule(r, "the host's RIP is not canonical", "27.2.4", !guest_canonical(c->host_rip), c->host_rip);
 }
 
-unsigned vmx_audit_controls(const struct vmx_controls *c, struct vmx_finding *findings, unsigned capacity)
+unsigned vmx_audit_controls(const struct vmx_controls *c, struct finding *findings, unsigned capacity)
 {
-    struct report report = { "", findings, capacity, 0 };
+    struct report report = report_begin("SDM Vol. 3C ", findings, capacity);
 
     execution_rules(&report, c);
     injection_rules(&report, c);
@@ -194,35 +126,35 @@ static void register_rules(struct report *r, const struct vmx_guest *g)
     const struct vcpu_page *p = &g->page;
     bool paging = g->cr0 & CR0_PG, long_mode = p->efer & EFER_LMA;
 
-    rule(r, "CR0 has a bit that VMX operation does not allow", "3C 27.3.1.1",
+    rule(r, "CR0 has a bit that VMX operation does not allow", "27.3.1.1",
          (vmx_host.cr0_must & ~g->cr0) != 0 || g->cr0 >> 32 != 0, g->cr0);
-    rule(r, "CR0.PG is set and CR0.PE is clear", "3C 27.3.1.1", paging && !(g->cr0 & CR0_PE), g->cr0);
-    rule(r, "CR4 has a bit that VMX operation does not allow", "3C 27.3.1.1",
+    rule(r, "CR0.PG is set and CR0.PE is clear", "27.3.1.1", paging && !(g->cr0 & CR0_PE), g->cr0);
+    rule(r, "CR4 has a bit that VMX operation does not allow", "27.3.1.1",
          (vmx_host.cr4_must & ~g->cr4) != 0 || (g->cr4 & ~vmx_host.cr4_may) != 0, g->cr4);
-    rule(r, "CR4.CET is set and CR0.WP is clear", "3C 27.3.1.1", (g->cr4 & CR4_CET) && !(g->cr0 & CR0_WP), g->cr4);
-    rule(r, "DEBUGCTL has a reserved bit", "3C 27.3.1.1", (g->debugctl & DEBUGCTL_RESERVED) != 0, g->debugctl);
-    rule(r, "long mode without paging", "3C 27.3.1.1", long_mode && !paging, g->cr0);
-    rule(r, "long mode without CR4.PAE", "3C 27.3.1.1", long_mode && !(g->cr4 & CR4_PAE), g->cr4);
-    rule(r, "CR4.PCIDE is set outside long mode", "3C 27.3.1.1", (g->cr4 & CR4_PCIDE) && !long_mode, g->cr4);
-    rule(r, "a reserved bit of CR3 is set", "3C 27.3.1.1", p->cr3 >> vmx_host.physical_bits != 0, p->cr3);
-    rule(r, "DR7[63:32] are not zero", "3C 27.3.1.1", p->dr[7] >> 32 != 0, p->dr[7]);
-    rule(r, "SYSENTER_ESP is not canonical", "3C 27.3.1.1", !vmx_canonical(p->msr[VCPU_MSR_SYSENTER_ESP]),
+    rule(r, "CR4.CET is set and CR0.WP is clear", "27.3.1.1", (g->cr4 & CR4_CET) && !(g->cr0 & CR0_WP), g->cr4);
+    rule(r, "DEBUGCTL has a reserved bit", "27.3.1.1", (g->debugctl & DEBUGCTL_RESERVED) != 0, g->debugctl);
+    rule(r, "long mode without paging", "27.3.1.1", long_mode && !paging, g->cr0);
+    rule(r, "long mode without CR4.PAE", "27.3.1.1", long_mode && !(g->cr4 & CR4_PAE), g->cr4);
+    rule(r, "CR4.PCIDE is set outside long mode", "27.3.1.1", (g->cr4 & CR4_PCIDE) && !long_mode, g->cr4);
+    rule(r, "a reserved bit of CR3 is set", "27.3.1.1", p->cr3 >> guest_cpu.physical_bits != 0, p->cr3);
+    rule(r, "DR7[63:32] are not zero", "27.3.1.1", p->dr[7] >> 32 != 0, p->dr[7]);
+    rule(r, "SYSENTER_ESP is not canonical", "27.3.1.1", !guest_canonical(p->msr[VCPU_MSR_SYSENTER_ESP]),
          p->msr[VCPU_MSR_SYSENTER_ESP]);
-    rule(r, "SYSENTER_EIP is not canonical", "3C 27.3.1.1", !vmx_canonical(p->msr[VCPU_MSR_SYSENTER_EIP]),
+    rule(r, "SYSENTER_EIP is not canonical", "27.3.1.1", !guest_canonical(p->msr[VCPU_MSR_SYSENTER_EIP]),
          p->msr[VCPU_MSR_SYSENTER_EIP]);
-    rule(r, "PAT has an unsupported type", "3C 27.3.1.1", !vmx_pat_valid(p->msr[VCPU_MSR_PAT]), p->msr[VCPU_MSR_PAT]);
-    rule(r, "EFER has a reserved bit", "3C 27.3.1.1", (p->efer & ~vmx_host.efer_valid) != 0, p->efer);
-    rule(r, "EFER.LMA is not EFER.LME although paging is on", "3C 27.3.1.1",
+    rule(r, "PAT has an unsupported type", "27.3.1.1", !guest_pat_valid(p->msr[VCPU_MSR_PAT]), p->msr[VCPU_MSR_PAT]);
+    rule(r, "EFER has a reserved bit", "27.3.1.1", (p->efer & ~guest_cpu.efer_valid) != 0, p->efer);
+    rule(r, "EFER.LMA is not EFER.LME although paging is on", "27.3.1.1",
          paging && !(p->efer & EFER_LMA) != !(p->efer & EFER_LME), p->efer);
 }
 
 /* 27.3.1.2: in virtual-8086 mode. */
 static void v86_rules(struct report *r, const struct vcpu_segment *s)
 {
-    rule(r, "the base is not the selector times 16 in virtual-8086 mode", "3C 27.3.1.2",
+    rule(r, "the base is not the selector times 16 in virtual-8086 mode", "27.3.1.2",
          s->base != (uint64_t)s->selector << 4, s->base);
-    rule(r, "the limit is not FFFFh in virtual-8086 mode", "3C 27.3.1.2", s->limit != 0xFFFF, s->limit);
-    rule(r, "the attributes are not F3h in virtual-8086 mode", "3C 27.3.1.2", s->attributes != V86_ATTRIBUTES,
+    rule(r, "the limit is not FFFFh in virtual-8086 mode", "27.3.1.2", s->limit != 0xFFFF, s->limit);
+    rule(r, "the attributes are not F3h in virtual-8086 mode", "27.3.1.2", s->attributes != V86_ATTRIBUTES,
          s->attributes);
 }
 
@@ -234,15 +166,15 @@ static void common_rules(struct report *r, unsigned name, const struct vcpu_segm
     bool keeps_base = name == SEG_FS || name == SEG_GS, base_is_64_bit = keeps_base || system;
     bool limit_fits = a & ATTR_GRANULAR ? (s->limit & 0xFFF) == 0xFFF : s->limit >> 20 == 0;
 
-    rule(r, "cannot be unusable", "3C 27.3.1.2", !usable && (name == SEG_CS || name == SEG_TR), a);
-    rule(r, "the base is above 4 GiB", "3C 27.3.1.2", usable && !base_is_64_bit && s->base >> 32 != 0, s->base);
-    rule(r, "the base is not canonical", "3C 27.3.1.2",
-         (usable || keeps_base) && base_is_64_bit && !vmx_canonical(s->base), s->base);
-    rule(r, "another class of segment", "3C 27.3.1.2", usable && !(a & ATTR_SYSTEM_NOT) != system, a);
-    rule(r, "neither present nor unusable", "3C 27.3.1.2", usable && !(a & SEG_ATTR_PRESENT), a);
-    rule(r, "reserved attributes are set", "3C 27.3.1.2", usable && (a & ATTR_RESERVED) != 0, a);
-    rule(r, "the limit contradicts the G bit", "3C 27.3.1.2", usable && !limit_fits, s->limit);
-    rule(r, "the selector has TI set", "3C 27.3.1.2", usable && system && (s->selector & SELECTOR_LOCAL), s->selector);
+    rule(r, "cannot be unusable", "27.3.1.2", !usable && (name == SEG_CS || name == SEG_TR), a);
+    rule(r, "the base is above 4 GiB", "27.3.1.2", usable && !base_is_64_bit && s->base >> 32 != 0, s->base);
+    rule(r, "the base is not canonical", "27.3.1.2",
+         (usable || keeps_base) && base_is_64_bit && !guest_canonical(s->base), s->base);
+    rule(r, "another class of segment", "27.3.1.2", usable && !(a & ATTR_SYSTEM_NOT) != system, a);
+    rule(r, "neither present nor unusable", "27.3.1.2", usable && !(a & SEG_ATTR_PRESENT), a);
+    rule(r, "reserved attributes are set", "27.3.1.2", usable && (a & ATTR_RESERVED) != 0, a);
+    rule(r, "the limit contradicts the G bit", "27.3.1.2", usable && !limit_fits, s->limit);
+    rule(r, "the selector has TI set", "27.3.1.2", usable && system && (s->selector & SELECTOR_LOCAL), s->selector);
 }
 
 static void code_rules(struct report *r, uint32_t a, uint32_t ss, bool long_mode)
@@ -250,27 +182,27 @@ static void code_rules(struct report *r, uint32_t a, uint32_t ss, bool long_mode
     unsigned type = TYPE(a);
     bool code = (type & (ATTR_CODE | ATTR_ACCESSED)) == (ATTR_CODE | ATTR_ACCESSED), conforming = type & 4;
 
-    rule(r, "another type of segment", "3C 27.3.1.2", !code && type != 3, a);
-    rule(r, "a data segment whose DPL is not zero", "3C 27.3.1.2", type == 3 && DPL(a) != 0, a);
-    rule(r, "the DPL is not SS's", "3C 27.3.1.2", code && !conforming && DPL(a) != DPL(ss), a);
-    rule(r, "conforming, with a DPL above SS's", "3C 27.3.1.2", code && conforming && DPL(a) > DPL(ss), a);
-    rule(r, "both L and D are set in long mode", "3C 27.3.1.2",
+    rule(r, "another type of segment", "27.3.1.2", !code && type != 3, a);
+    rule(r, "a data segment whose DPL is not zero", "27.3.1.2", type == 3 && DPL(a) != 0, a);
+    rule(r, "the DPL is not SS's", "27.3.1.2", code && !conforming && DPL(a) != DPL(ss), a);
+    rule(r, "conforming, with a DPL above SS's", "27.3.1.2", code && conforming && DPL(a) > DPL(ss), a);
+    rule(r, "both L and D are set in long mode", "27.3.1.2",
          long_mode && (a & SEG_ATTR_LONG) && (a & SEG_ATTR_DEFAULT_BIG), a);
 }
 
 static void stack_rules(struct report *r, uint32_t a, uint32_t cs, bool real_mode)
 {
-    rule(r, "the DPL is not zero in real mode, or with a data segment in CS", "3C 27.3.1.2",
+    rule(r, "the DPL is not zero in real mode, or with a data segment in CS", "27.3.1.2",
          (real_mode || TYPE(cs) == 3) && DPL(a) != 0, a);
-    rule(r, "another type of segment", "3C 27.3.1.2", !(a & SEG_ATTR_UNUSABLE) && TYPE(a) != 3 && TYPE(a) != 7, a);
+    rule(r, "another type of segment", "27.3.1.2", !(a & SEG_ATTR_UNUSABLE) && TYPE(a) != 3 && TYPE(a) != 7, a);
 }
 
 static void data_rules(struct report *r, uint32_t a)
 {
     bool usable = !(a & SEG_ATTR_UNUSABLE);
 
-    rule(r, "not accessed", "3C 27.3.1.2", usable && !(a & ATTR_ACCESSED), a);
-    rule(r, "code that cannot be read", "3C 27.3.1.2", usable && (a & ATTR_CODE) && !(a & ATTR_READABLE), a);
+    rule(r, "not accessed", "27.3.1.2", usable && !(a & ATTR_ACCESSED), a);
+    rule(r, "code that cannot be read", "27.3.1.2", usable && (a & ATTR_CODE) && !(a & ATTR_READABLE), a);
 }
 
 static void segment_rules(struct report *r, const struct vmx_guest *g)
@@ -296,11 +228,11 @@ static void segment_rules(struct report *r, const struct vmx_guest *g)
             data_rules(r, a);
     }
     r->of = "LDTR: ";
-    rule(r, "another type of segment", "3C 27.3.1.2",
+    rule(r, "another type of segment", "27.3.1.2",
          !(s[SEG_LDTR].attributes & SEG_ATTR_UNUSABLE) && TYPE(s[SEG_LDTR].attributes) != 2, s[SEG_LDTR].attributes);
     r->of = "TR: ";
-    rule(r, "not a busy TSS", "3C 27.3.1.2", (TYPE(s[SEG_TR].attributes) & 7) != 3, s[SEG_TR].attributes);
-    rule(r, "a 16-bit TSS in long mode", "3C 27.3.1.2", TYPE(s[SEG_TR].attributes) == 3 && long_mode,
+    rule(r, "not a busy TSS", "27.3.1.2", (TYPE(s[SEG_TR].attributes) & 7) != 3, s[SEG_TR].attributes);
+    rule(r, "a 16-bit TSS in long mode", "27.3.1.2", TYPE(s[SEG_TR].attributes) == 3 && long_mode,
          s[SEG_TR].attributes);
     r->of = "";
 }
@@ -308,10 +240,10 @@ static void segment_rules(struct report *r, const struct vmx_guest *g)
 /* 27.3.1.3. */
 static void table_rules(struct report *r, const struct vcpu_page *p)
 {
-    rule(r, "GDTR's base is not canonical", "3C 27.3.1.3", !vmx_canonical(p->gdtr.base), p->gdtr.base);
-    rule(r, "IDTR's base is not canonical", "3C 27.3.1.3", !vmx_canonical(p->idtr.base), p->idtr.base);
-    rule(r, "GDTR's limit is above FFFFh", "3C 27.3.1.3", p->gdtr.limit >> 16 != 0, p->gdtr.limit);
-    rule(r, "IDTR's limit is above FFFFh", "3C 27.3.1.3", p->idtr.limit >> 16 != 0, p->idtr.limit);
+    rule(r, "GDTR's base is not canonical", "27.3.1.3", !guest_canonical(p->gdtr.base), p->gdtr.base);
+    rule(r, "IDTR's base is not canonical", "27.3.1.3", !guest_canonical(p->idtr.base), p->idtr.base);
+    rule(r, "GDTR's limit is above FFFFh", "27.3.1.3", p->gdtr.limit >> 16 != 0, p->gdtr.limit);
+    rule(r, "IDTR's limit is above FFFFh", "27.3.1.3", p->idtr.limit >> 16 != 0, p->idtr.limit);
 }
 
 /* 27.3.1.4 to 27.3.1.6. */
@@ -321,41 +253,40 @@ static void activity_rules(struct report *r, const struct vmx_guest *g)
     bool long_mode = p->efer & EFER_LMA, code_64 = long_mode && (p->segment[SEG_CS].attributes & SEG_ATTR_LONG);
     bool flag = p->rflags & RFLAGS_IF, shadow = g->blocking & BLOCKED_SHADOW;
 
-    rule(r, "RIP[63:32] are not zero outside 64-bit code", "3C 27.3.1.4", !code_64 && p->rip >> 32 != 0, p->rip);
-    rule(r, "RIP is not canonical", "3C 27.3.1.4", code_64 && !vmx_canonical(p->rip), p->rip);
-    rule(r, "RFLAGS has a reserved bit", "3C 27.3.1.4", (p->rflags & ~VMX_RFLAGS) != RFLAGS_FIXED, p->rflags);
-    rule(r, "RFLAGS.VM is set in long mode or without CR0.PE", "3C 27.3.1.4",
+    rule(r, "RIP[63:32] are not zero outside 64-bit code", "27.3.1.4", !code_64 && p->rip >> 32 != 0, p->rip);
+    rule(r, "RIP is not canonical", "27.3.1.4", code_64 && !guest_canonical(p->rip), p->rip);
+    rule(r, "RFLAGS has a reserved bit", "27.3.1.4", (p->rflags & ~GUEST_RFLAGS) != RFLAGS_FIXED, p->rflags);
+    rule(r, "RFLAGS.VM is set in long mode or without CR0.PE", "27.3.1.4",
          (p->rflags & RFLAGS_VM) && (long_mode || !(g->cr0 & CR0_PE)), p->rflags);
-    rule(r, "RFLAGS.IF is clear and an interrupt is injected", "3C 27.3.1.4",
-         EVENT_IS(g->event, EVENT_TYPE_INTR) && !flag, p->rflags);
-    rule(r, "the activity state does not exist", "3C 27.3.1.5", g->activity > 3, g->activity);
-    rule(r, "the interruptibility state has reserved bits", "3C 27.3.1.5", (g->blocking & BLOCKING_RESERVED) != 0,
+    rule(r, "RFLAGS.IF is clear and an interrupt is injected", "27.3.1.4", EVENT_IS(g->event, EVENT_TYPE_INTR) && !flag,
+         p->rflags);
+    rule(r, "the activity state does not exist", "27.3.1.5", g->activity > 3, g->activity);
+    rule(r, "the interruptibility state has reserved bits", "27.3.1.5", (g->blocking & BLOCKING_RESERVED) != 0,
          g->blocking);
-    rule(r, "blocking by STI and by MOV SS at once", "3C 27.3.1.5", (g->blocking & BLOCKED_SHADOW) == BLOCKED_SHADOW,
+    rule(r, "blocking by STI and by MOV SS at once", "27.3.1.5", (g->blocking & BLOCKED_SHADOW) == BLOCKED_SHADOW,
          g->blocking);
-    rule(r, "blocking by STI and RFLAGS.IF is clear", "3C 27.3.1.5", (g->blocking & BLOCKED_BY_STI) && !flag,
-         g->blocking);
-    rule(r, "an interrupt is injected in an interrupt shadow", "3C 27.3.1.5",
+    rule(r, "blocking by STI and RFLAGS.IF is clear", "27.3.1.5", (g->blocking & BLOCKED_BY_STI) && !flag, g->blocking);
+    rule(r, "an interrupt is injected in an interrupt shadow", "27.3.1.5",
          EVENT_IS(g->event, EVENT_TYPE_INTR) && shadow, g->blocking);
-    rule(r, "an NMI is injected behind MOV SS", "3C 27.3.1.5",
+    rule(r, "an NMI is injected behind MOV SS", "27.3.1.5",
          EVENT_IS(g->event, EVENT_TYPE_NMI) && (g->blocking & BLOCKED_BY_MOV_SS), g->blocking);
-    rule(r, "an NMI is injected while NMIs are blocked", "3C 27.3.1.5",
+    rule(r, "an NMI is injected while NMIs are blocked", "27.3.1.5",
          EVENT_IS(g->event, EVENT_TYPE_NMI) && (g->blocking & BLOCKED_BY_NMI), g->blocking);
-    rule(r, "blocking by SMI outside SMM", "3C 27.3.1.5", g->blocking & BLOCKED_BY_SMI, g->blocking);
-    rule(r, "the pending debug exceptions have reserved bits", "3C 27.3.1.5",
-         (g->pending_debug & PENDING_RESERVED) != 0, g->pending_debug);
-    rule(r, "the VMCS link pointer is not a page of memory", "3C 27.3.1.5", g->link != UINT64_MAX && no_page(g->link),
+    rule(r, "blocking by SMI outside SMM", "27.3.1.5", g->blocking & BLOCKED_BY_SMI, g->blocking);
+    rule(r, "the pending debug exceptions have reserved bits", "27.3.1.5", (g->pending_debug & PENDING_RESERVED) != 0,
+         g->pending_debug);
+    rule(r, "the VMCS link pointer is not a page of memory", "27.3.1.5", g->link != UINT64_MAX && no_page(g->link),
          g->link);
     for (unsigned i = 0; i < 4; i++)
-        rule(r, "a PDPTE has a reserved bit", "3C 27.3.1.6",
+        rule(r, "a PDPTE has a reserved bit", "27.3.1.6",
              (g->cr0 & CR0_PG) && (g->cr4 & CR4_PAE) && !long_mode && (p->pdpte[i] & 1) &&
-                 ((p->pdpte[i] & PDPTE_RESERVED) != 0 || p->pdpte[i] >> vmx_host.physical_bits != 0),
+                 ((p->pdpte[i] & PDPTE_RESERVED) != 0 || p->pdpte[i] >> guest_cpu.physical_bits != 0),
              p->pdpte[i]);
 }
 
-unsigned vmx_audit_state(const struct vmx_guest *g, struct vmx_finding *findings, unsigned capacity)
+unsigned vmx_audit_state(const struct vmx_guest *g, struct finding *findings, unsigned capacity)
 {
-    struct report report = { "", findings, capacity, 0 };
+    struct report report = report_begin("SDM Vol. 3C ", findings, capacity);
 
     register_rules(&report, g);
     segment_rules(&report, g);

@@ -27,7 +27,7 @@ static inline bool run(struct vcpu_page **page, uint64_t launched, uint64_t *hos
 static inline uint64_t prepare(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
     const struct vcpu_page *page = vcpu->page;
-    uint64_t fs_base = this_cpu()->fs_base, rflags = (READ_ONCE(page->rflags) & VMX_RFLAGS) | RFLAGS_FIXED;
+    uint64_t fs_base = this_cpu()->fs_base, rflags = (READ_ONCE(page->rflags) & GUEST_RFLAGS) | RFLAGS_FIXED;
 
     if (__builtin_expect(!vmx->live, 0))
         vmx_vcpu_unpark(vmx);

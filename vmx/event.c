@@ -9,32 +9,6 @@
 #include "vmx/instructions.h"
 #include "vmx/vmx.h"
 
-/* In protected mode. */
-bool vmx_exception_has_error(unsigned vector)
-{
-    return vector < 32 && (EXCEPTIONS_WITH_ERROR & (1u << vector));
-}
-
-static unsigned event_type(uint64_t event)
-{
-    return (unsigned)((event & EVENT_TYPE) >> EVENT_TYPE_SHIFT);
-}
-
-static_assert((int)VCPU_EVENT_NMI == EVENT_TYPE_NMI && (int)VCPU_EVENT_EXCEPTION == EVENT_TYPE_EXCEPTION &&
-                  EVENT_TYPE_INTR == 0,
-              "but for interrupts the VMCS's types are those of abi/vcpu.h");
-
-/* Nothing to inject, 0, for the events that RIP stands on. */
-uint64_t vmx_event_make(enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error)
-{
-    uint64_t vmcs_type = type == VCPU_EVENT_INTERRUPT ? EVENT_TYPE_INTR : type;
-
-    if (type == VCPU_EVENT_NONE || type > VCPU_EVENT_EXCEPTION)
-        return 0;
-    return EVENT_VALID | vmcs_type << EVENT_TYPE_SHIFT | (type == VCPU_EVENT_NMI ? VECTOR_NMI : vector) |
-           (has_error && type == VCPU_EVENT_EXCEPTION ? EVENT_ERROR_VALID | ((uint64_t)error << EVENT_ERROR_SHIFT) : 0);
-}
-
 void vmx_block(struct vmx_vcpu *vmx, uint32_t blocking)
 {
     vmx->blocking = blocking;
@@ -68,7 +42,7 @@ static void queue(struct vmx_vcpu *vmx, uint64_t event)
 {
     vmx->injection = event;
     vmx->special |= SPECIAL_INJECT;
-    if (event_type(event) == EVENT_TYPE_NMI && (vmx->blocking & BLOCKED_BY_NMI))
+    if (guest_event_type(event) == EVENT_TYPE_NMI && (vmx->blocking & BLOCKED_BY_NMI))
         vmx_block(vmx, vmx->blocking & ~BLOCKED_BY_NMI);
 }
 
@@ -79,11 +53,11 @@ void vmx_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vecto
     struct vmx_vcpu *vmx = vcpu->virt;
 
     ASSERT(type != VCPU_EVENT_EXCEPTION || (vector < 32 && vector != VECTOR_NMI));
-    if ((vmx->injection & EVENT_VALID) && event_type(vmx->injection) != EVENT_TYPE_EXCEPTION) {
+    if ((vmx->injection & EVENT_VALID) && guest_event_type(vmx->injection) != EVENT_TYPE_EXCEPTION) {
         vmx->deferred = vmx->injection;
         vmx->special |= SPECIAL_WAITING;
     }
-    queue(vmx, vmx_event_make(type, vector, has_error, error));
+    queue(vmx, guest_event_make(type, vector, has_error, error));
 }
 
 /* What the guest was about to take when it exited is taken at the next entry. A task switch through a task gate is what
@@ -92,7 +66,7 @@ void vmx_event_requeue(struct vmx_vcpu *vmx, const struct virt_exit *exit, uint3
 {
     uint64_t event = vectoring & ~EVENT_RESERVED;
 
-    if (event_type(event) > EVENT_TYPE_EXCEPTION || exit->kind == VIRT_EXIT_TASK_SWITCH ||
+    if (guest_event_type(event) > EVENT_TYPE_EXCEPTION || exit->kind == VIRT_EXIT_TASK_SWITCH ||
         exit->kind == VIRT_EXIT_TRIPLE_FAULT)
         return;
     if (event & EVENT_ERROR_VALID)
@@ -119,9 +93,9 @@ static void inject(uint64_t event)
 {
     unsigned vector = event & EVENT_VECTOR;
 
-    if (event_type(event) == EVENT_TYPE_EXCEPTION) {
+    if (guest_event_type(event) == EVENT_TYPE_EXCEPTION) {
         event &= ~EVENT_ERROR_VALID;
-        if (vmx_exception_has_error(vector) && (vmx_read(VMCS_GUEST_CR0) & CR0_PE))
+        if (guest_exception_has_error(vector) && (vmx_read(VMCS_GUEST_CR0) & CR0_PE))
             event |= EVENT_ERROR_VALID;
         if (vector == VECTOR_DB)
             vmx_write(VMCS_GUEST_DR7, vmx_read(VMCS_GUEST_DR7) & ~DR7_GD);
@@ -146,9 +120,10 @@ void vmx_event_prepare(struct vmx_vcpu *vmx, uint64_t rflags)
 
     if (!queued && vmx->pending_debug != 0) {
         vmx_debug_status(vmx, vmx->pending_debug);
-        queue(vmx, vmx_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0));
+        queue(vmx, guest_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0));
         vmx->pending_debug = 0;
-    } else if (!queued && vmx->deferred != 0 && guest_open(vmx, rflags, event_type(vmx->deferred) == EVENT_TYPE_NMI)) {
+    } else if (!queued && vmx->deferred != 0 &&
+               guest_open(vmx, rflags, guest_event_type(vmx->deferred) == EVENT_TYPE_NMI)) {
         queue(vmx, vmx->deferred);
         vmx->deferred = 0;
     }

@@ -63,7 +63,7 @@ static void finish_memory(struct vmx_vcpu *vmx, struct virt_exit *exit, uint32_t
  * and the event that the kernel injects in its place has no length. */
 static void finish_debug(struct vcpu *vcpu, uint32_t event)
 {
-    if ((event & EVENT_TYPE) >> EVENT_TYPE_SHIFT == EVENT_TYPE_INT1)
+    if (guest_event_type(event) == EVENT_TYPE_INT1)
         vcpu->page->rip += vmx_read(VMCS_INSTRUCTION_LENGTH);
     else
         vmx_debug_status(vcpu->virt, vmx_read(VMCS_QUALIFICATION) & DR6_EVENTS);

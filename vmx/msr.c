@@ -4,21 +4,6 @@
 #include "vmx/instructions.h"
 #include "vmx/vmx.h"
 
-/* Types 0, 1, 4, 5, 6, 7 in each byte: SDM Vol. 3A 12.12.2. */
-bool vmx_pat_valid(uint64_t pat)
-{
-    for (unsigned i = 0; i < 8; i++, pat >>= 8)
-        if ((pat & 0xFF) > 7 || (pat & 0xFE) == 2)
-            return false;
-    return true;
-}
-
-/* EFER with LMA as LME and paging make it (SDM Vol. 3A 10.8.5): no one writes it. */
-uint64_t vmx_efer_lma(uint64_t efer, uint64_t cr0)
-{
-    return (efer & EFER_LME) && (cr0 & CR0_PG) ? efer | EFER_LMA : efer & ~EFER_LMA;
-}
-
 void vmx_efer_write(uint64_t efer)
 {
     vmx_write(VMCS_GUEST_EFER, efer);
@@ -30,9 +15,9 @@ static bool efer_write(struct vmx_vcpu *vmx, uint64_t value)
 {
     uint64_t old = vmx_read(VMCS_GUEST_EFER), cr0 = vmx_read(VMCS_GUEST_CR0);
 
-    if ((value & ~vmx_host.efer_valid) || ((cr0 & CR0_PG) && ((value ^ old) & EFER_LME)))
+    if ((value & ~guest_cpu.efer_valid) || ((cr0 & CR0_PG) && ((value ^ old) & EFER_LME)))
         return false;
-    vmx_efer_write(vmx_efer_lma(value, cr0));
+    vmx_efer_write(guest_efer_lma(value, cr0));
     if ((value ^ old) & EFER_NXE)
         vmx_vpid_flush(vmx);
     return true;
@@ -43,7 +28,7 @@ static bool switched_write(struct vmx_vcpu *vmx, uint32_t index, uint64_t value)
 {
     unsigned name = index - MSR_STAR;
 
-    if ((index == MSR_LSTAR || index == MSR_CSTAR) && !vmx_canonical(value))
+    if ((index == MSR_LSTAR || index == MSR_CSTAR) && !guest_canonical(value))
         return false;
     vmx->msr[name] = value;
     x86_wrmsr(index, value);
@@ -54,7 +39,7 @@ static bool switched_write(struct vmx_vcpu *vmx, uint32_t index, uint64_t value)
 bool vmx_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value)
 {
     struct vmx_vcpu *vmx = vcpu->virt;
-    bool is_aux = index == MSR_TSC_AUX && vmx_host.has_rdtscp;
+    bool is_aux = index == MSR_TSC_AUX && guest_cpu.has_rdtscp;
 
     if (write && index >= MSR_STAR && index <= MSR_SFMASK)
         return switched_write(vmx, index, *value);
@@ -64,7 +49,7 @@ bool vmx_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value
         *value = vmx_read(VMCS_GUEST_EFER);
     } else if (index == MSR_PAT && !write) {
         *value = vmx_read(VMCS_GUEST_PAT);
-    } else if (index == MSR_PAT && vmx_pat_valid(*value)) {
+    } else if (index == MSR_PAT && guest_pat_valid(*value)) {
         vmx_write(VMCS_GUEST_PAT, *value);
     } else if (is_aux && !write) {
         *value = vmx->tsc_aux;

@@ -7,37 +7,6 @@
 
 struct vmx_host vmx_host;
 
-/* A leaf, zero above the highest one: some processors answer those with another leaf. */
-static struct x86_cpuid leaf(uint32_t number)
-{
-    return x86_cpuid(number & 0x80000000u, 0).eax < number ? (struct x86_cpuid){ 0 } : x86_cpuid(number, 0);
-}
-
-static void find_registers(void)
-{
-    struct x86_cpuid extended = leaf(0x80000001u);
-    struct x86_cpuid sizes = leaf(0x80000008u);
-    unsigned linear_bits = sizes.eax != 0 ? (sizes.eax >> 8) & 0xFF : 48;
-
-    vmx_host.physical_bits = sizes.eax != 0 ? sizes.eax & 0xFF : 36;
-    vmx_host.canonical_high = ~UINT64_C(0) << (linear_bits - 1);
-    vmx_host.has_rdtscp = extended.edx & (1u << 27);
-    vmx_host.efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
-    vmx_host.cr4_valid = CR4_EVERYWHERE;
-    for (unsigned i = 0; i < VMX_CONDITIONAL_COUNT; i++) {
-        const struct vmx_conditional *bit = &vmx_conditional[i];
-        struct x86_cpuid found = leaf(bit->leaf);
-        const uint32_t registers[] = { found.eax, found.ebx, found.ecx, found.edx };
-
-        if (registers[bit->reg] & (1u << bit->bit))
-            *bit->valid |= bit->value;
-    }
-    /* an unrestricted guest is free of PE and PG */
-    vmx_host.cr0_must = x86_rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
-    vmx_host.cr4_must = x86_rdmsr(MSR_VMX_CR4_FIXED0);
-    vmx_host.cr4_may = x86_rdmsr(MSR_VMX_CR4_FIXED1);
-}
-
 /* A.2 to A.5, A.10: in the low half what has to be set, in the high half what can be. */
 static void find_controls(bool true_controls)
 {
@@ -96,7 +65,7 @@ enum cl_status vmx_probe(uint64_t *guest_cpus)
     uint64_t basic;
 
     (void)guest_cpus; /* every one */
-    if (!(leaf(1).ecx & CPUID_1_ECX_VMX))
+    if (!(x86_cpuid_leaf(1).ecx & CPUID_1_ECX_VMX))
         return refuse(CL_UNSUPPORTED, "this processor has no VT-x (CPUID 1 ECX bit 5)");
     basic = x86_rdmsr(MSR_VMX_BASIC);
     vmx_host.revision = (uint32_t)(basic & BASIC_REVISION);
@@ -116,6 +85,9 @@ enum cl_status vmx_probe(uint64_t *guest_cpus)
         vmx_host.used[WORD_PRIMARY] &= ~(PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE);
     if (!(vmx_host.used[WORD_EPT] & EPT_1G))
         pt_largest_shift = LARGE_SHIFT;
-    find_registers();
+    /* an unrestricted guest is free of PE and PG */
+    vmx_host.cr0_must = x86_rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
+    vmx_host.cr4_must = x86_rdmsr(MSR_VMX_CR4_FIXED0);
+    vmx_host.cr4_may = x86_rdmsr(MSR_VMX_CR4_FIXED1);
     return CL_OK;
 }

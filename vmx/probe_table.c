@@ -47,12 +47,3 @@ const struct vmx_feature vmx_features[VMX_FEATURE_COUNT] = {
     { WORD_SECONDARY, USE_UNUSED, SECONDARY_XSAVES, "XSAVES in guests", NULL },
     { WORD_SECONDARY, USE_UNUSED, SECONDARY_TSC_SCALING, "TSC scaling", NULL },
 };
-
-const struct vmx_conditional vmx_conditional[VMX_CONDITIONAL_COUNT] = {
-    { 1, ECX, 5, &vmx_host.cr4_valid, CR4_VMXE },     { 1, ECX, 6, &vmx_host.cr4_valid, CR4_SMXE },
-    { 1, ECX, 17, &vmx_host.cr4_valid, CR4_PCIDE },   { 1, ECX, 26, &vmx_host.cr4_valid, CR4_OSXSAVE },
-    { 7, EBX, 0, &vmx_host.cr4_valid, CR4_FSGSBASE }, { 7, EBX, 7, &vmx_host.cr4_valid, CR4_SMEP },
-    { 7, EBX, 20, &vmx_host.cr4_valid, CR4_SMAP },    { 7, ECX, 2, &vmx_host.cr4_valid, CR4_UMIP },
-    { 7, ECX, 3, &vmx_host.cr4_valid, CR4_PKE },      { 7, ECX, 7, &vmx_host.cr4_valid, CR4_CET },
-    { 7, ECX, 16, &vmx_host.cr4_valid, CR4_LA57 },
-};

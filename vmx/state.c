@@ -92,7 +92,6 @@ static void get_debug(const struct vmx_vcpu *vmx, struct vcpu_page *page)
 static void get_events(const struct vmx_vcpu *vmx, struct vcpu_page *page)
 {
     uint64_t queued = vmx->injection != 0 ? vmx->injection : vmx->deferred;
-    unsigned type = (unsigned)((queued & EVENT_TYPE) >> EVENT_TYPE_SHIFT);
     uint64_t pending = vmx_read(VMCS_PENDING_DEBUG);
     struct vcpu_events *event = &page->event;
 
@@ -105,16 +104,7 @@ static void get_events(const struct vmx_vcpu *vmx, struct vcpu_page *page)
         .activity = event->activity,
         .pending_debug = (uint32_t)((pending | vmx->pending_debug) & DR6_EVENTS),
     };
-    if (!(queued & EVENT_VALID))
-        return;
-    event->type = (uint8_t)(type == EVENT_TYPE_INTR ? VCPU_EVENT_INTERRUPT : type);
-    event->vector = queued & EVENT_VECTOR;
-    event->has_error_code = (queued & EVENT_ERROR_VALID) != 0;
-    event->error_code = event->has_error_code ? (uint32_t)(queued >> EVENT_ERROR_SHIFT) : 0;
-    if (event->type == VCPU_EVENT_EXCEPTION && event->vector == VECTOR_PF)
-        event->payload = vmx->cr2;
-    if (event->type == VCPU_EVENT_EXCEPTION && event->vector == VECTOR_DB)
-        event->payload = vmx->dr6 & DR6_EVENTS;
+    guest_event_tell(queued, vmx->cr2, vmx->dr6, event);
 }
 
 /* RIP, RFLAGS and the general registers are in the page after every exit. */
@@ -146,7 +136,7 @@ void vmx_vcpu_get(struct vcpu *vcpu, uint32_t groups)
     vmx_close(vmx);
 }
 
-/* What the page, which has passed vmx_audit_page(), makes of the guest-state area. */
+/* What the page, which has passed the audit, makes of the guest-state area. */
 static void fill(struct vmx_guest *g, uint32_t groups)
 {
     struct vcpu_page *page = &g->page;
@@ -158,7 +148,7 @@ static void fill(struct vmx_guest *g, uint32_t groups)
     if (groups & VCPU_GROUP_CONTROL) {
         g->cr0 = (page->cr0 & ~VMX_HOST_CR0) | CR0_NE | CR0_ET;
         g->cr4 = page->cr4 | VMX_SET_CR4;
-        page->efer = vmx_efer_lma(page->efer, page->cr0);
+        page->efer = guest_efer_lma(page->efer, page->cr0);
         if (!pae_paging(page))
             memset(page->pdpte, 0, sizeof page->pdpte);
     }
@@ -167,7 +157,7 @@ static void fill(struct vmx_guest *g, uint32_t groups)
         page->dr[7] |= DR7_FIXED;
     }
     if (groups & VCPU_GROUP_EVENTS) {
-        g->event = vmx_event_make(event->type, event->vector, event->has_error_code, event->error_code);
+        g->event = guest_event_make(event->type, event->vector, event->has_error_code, event->error_code);
         g->blocking = (event->interrupt_shadow ? shadow : 0) |
                       (event->nmi_blocked && event->type != VCPU_EVENT_NMI ? BLOCKED_BY_NMI : 0);
         g->pending_debug = 0;
@@ -251,11 +241,11 @@ enum cl_status vmx_vcpu_set(struct vcpu *vcpu, uint32_t groups)
 {
     struct vmx_vcpu *vmx = vcpu->virt;
     struct vmx_guest g = { .page = *(const volatile struct vcpu_page *)vcpu->page };
-    struct vmx_finding finding;
+    struct finding finding;
     unsigned broken;
 
-    if (vmx_audit_page(&g.page, groups, &finding, 1) != 0)
-        return vmx_finding_refuse(&finding);
+    if (audit_page(&g.page, groups, &finding, 1) != 0)
+        return finding_refuse(&finding);
     vmx_open(vmx);
     vmx_guest_read(vmx, &g, groups);
     fill(&g, groups);
@@ -263,5 +253,5 @@ enum cl_status vmx_vcpu_set(struct vcpu *vcpu, uint32_t groups)
     if (broken == 0)
         commit(vcpu, &g, groups);
     vmx_close(vmx);
-    return broken == 0 ? CL_OK : vmx_finding_refuse(&finding);
+    return broken == 0 ? CL_OK : finding_refuse(&finding);
 }

@@ -23,6 +23,4 @@ extern const struct vmx_register vmx_registers[VMX_REGISTER_COUNT];
 #define ATTR_GRANULAR (1u << 15)
 #define ATTR_RESERVED (~(uint32_t)(0xF0FF | SEG_ATTR_UNUSABLE))
 
-#define CR0_VALID (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
-
 #endif

@@ -131,7 +131,7 @@ void vmx_registers_load(const struct vmx_vcpu *vmx, uint32_t groups)
     x86_write_dr2(vmx->dr[2]);
     x86_write_dr3(vmx->dr[3]);
     x86_write_dr6(vmx->dr6);
-    if (vmx_host.has_rdtscp)
+    if (guest_cpu.has_rdtscp)
         x86_wrmsr(MSR_TSC_AUX, vmx->tsc_aux);
 }
 

@@ -158,23 +158,9 @@ enum vmcs_field {
 /* Pending debug exceptions: table 25-4; the rest is as in DR6. */
 #define PENDING_ENABLED (UINT64_C(1) << 12)
 
-/* Interruption information of entry, exit and IDT vectoring: tables 25-17, 25-19, 25-20. */
-#define EVENT_VECTOR UINT64_C(0xFF)
-#define EVENT_TYPE_SHIFT 8
-#define EVENT_TYPE (UINT64_C(7) << EVENT_TYPE_SHIFT)
-#define EVENT_ERROR_VALID (UINT64_C(1) << 11)
+/* Interruption information of entry, exit and IDT vectoring beside what kernel/guest_cpu.h has: tables 25-17, 25-19, 25-20. */
 #define EVENT_NMI_UNBLOCKED (UINT64_C(1) << 12) /* of an exit: an IRET that faulted had ended the blocking */
-#define EVENT_RESERVED (UINT64_C(0x7FFFF) << 12)
-#define EVENT_VALID (UINT64_C(1) << 31)
-#define EVENT_ERROR_SHIFT 32 /* ours: the error code is a field of its own */
-enum {
-    EVENT_TYPE_INTR = 0,
-    EVENT_TYPE_NMI = 2,
-    EVENT_TYPE_EXCEPTION = 3,
-    EVENT_TYPE_SOFTWARE = 4,
-    EVENT_TYPE_INT1 = 5,
-    EVENT_TYPE_INT3 = 6
-};
+enum { EVENT_TYPE_INT1 = 5, EVENT_TYPE_INT3 = 6 };
 
 /* Basic exit reasons: appendix C. */
 enum {
@@ -278,17 +264,7 @@ enum { INVEPT_ALL = 2, INVVPID_ALL = 2 };
     (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 #define VMX_SET_CR4 (CR4_VMXE | CR4_MCE) /* set whatever the guest sees */
 #define VMX_EXCEPTIONS ((1u << VECTOR_DB) | (1u << VECTOR_AC) | (1u << VECTOR_MC))
-#define VMX_RFLAGS UINT64_C(0x3F7FD5) /* all that exist but bit 1, which is fixed */
-#define DR6_BREAKPOINTS UINT64_C(0xF)
-#define DR6_BS (UINT64_C(1) << 14)
-#define DR6_EVENTS (UINT64_C(0xE000) | DR6_BREAKPOINTS)
-#define DR6_FIXED UINT64_C(0xFFFF0FF0)
-#define DR7_FIXED (UINT64_C(1) << 10)
 #define DR7_GD (UINT64_C(1) << 13)
-
-#define EXCEPTIONS_WITH_ERROR                                                                                          \
-    ((1u << VECTOR_DF) | (1u << VECTOR_TS) | (1u << VECTOR_NP) | (1u << VECTOR_SS) | (1u << VECTOR_GP) |               \
-     (1u << VECTOR_PF) | (1u << VECTOR_AC))
 
 /* A spinning guest loses the CPU after `window` cycles of PAUSEs that are at most `gap` cycles apart. */
 #define PAUSE_GAP 128

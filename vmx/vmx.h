@@ -7,6 +7,7 @@
 #ifndef CL_VMX_VMX_H
 #define CL_VMX_VMX_H
 
+#include "kernel/guest_cpu.h"
 #include "kernel/vcpu.h"
 #include "kernel/virt.h"
 #include "kernel/vm.h"
@@ -23,12 +24,7 @@ struct vmx_host {
     uint32_t may[WORD_COUNT];     /* bits that can be set */
     uint32_t used[WORD_COUNT];    /* what every VMCS begins with */
     uint32_t revision;
-    unsigned physical_bits;
-    uint64_t canonical_high; /* bits of an address that all have to be equal */
     uint64_t cr0_must, cr4_must, cr4_may;
-    uint64_t cr4_valid; /* bits that this CPU has */
-    uint64_t efer_valid;
-    bool has_rdtscp;
 };
 extern struct vmx_host vmx_host;
 
@@ -126,9 +122,6 @@ void vmx_event_prepare(struct vmx_vcpu *vmx, uint64_t rflags);
 void vmx_event_requeue(struct vmx_vcpu *vmx, const struct virt_exit *exit, uint32_t vectoring);
 void vmx_block(struct vmx_vcpu *vmx, uint32_t blocking);
 void vmx_debug_status(struct vmx_vcpu *vmx, uint64_t causes); /* a debug exception's, into DR6. Loaded */
-bool vmx_exception_has_error(unsigned vector);
-uint64_t vmx_event_make(enum vcpu_event_type type, uint8_t vector, bool has_error,
-                        uint32_t error); /* for `injection` */
 
 /* exit.c: the exits that need more than their row's kind. */
 void vmx_exit_decode(struct vcpu *vcpu, struct virt_exit *exit, uint32_t reason, uint32_t vectoring);
@@ -138,16 +131,7 @@ void vmx_exit_refused(struct virt_exit *exit, uint32_t reason);
 void vmx_vcpu_get(struct vcpu *vcpu, uint32_t groups);
 enum cl_status vmx_vcpu_set(struct vcpu *vcpu, uint32_t groups);
 bool vmx_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value);
-bool vmx_pat_valid(uint64_t pat);
-uint64_t vmx_efer_lma(uint64_t efer, uint64_t cr0);
 void vmx_efer_write(uint64_t efer); /* with what the entry controls say of it */
-
-static inline bool vmx_canonical(uint64_t address)
-{
-    uint64_t high = address & vmx_host.canonical_high;
-
-    return high == 0 || high == vmx_host.canonical_high;
-}
 
 /* audit.c */
 unsigned vmx_vcpu_audit(struct vcpu *vcpu);

@@ -14,6 +14,7 @@
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/fake/fake.h"
+#include "kernel/guest_cpu.h"
 #include "kernel/pool.h"
 #include "kernel/x86.h"
 #include "vmx/instructions.h"

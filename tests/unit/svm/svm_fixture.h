@@ -59,10 +59,12 @@ static inline int fixture_setup(void **state)
     svm_host = (struct svm_host){
         .features = SVM_FEATURE_NP,
         .asid_count = FIXTURE_ASIDS,
+    };
+    guest_cpu = (struct guest_cpu){
         .physical_bits = 40,
         .canonical_high = ~UINT64_C(0) << 47,
         .cr4_valid = 0x7FF | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PCIDE,
-        .efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME,
+        .efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE,
     };
     f->vcpu.vm = &f->vm;
     f->vcpu.xcr0 = 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: svm/asid.c svm/audit.c svm/audit_rules_table.c svm/cpu.c svm/event.c svm/exit.c svm/exit_table.c svm/msr.c svm/permissions.c svm/probe.c svm/probe_table.c svm/reset_table.c svm/segment.c svm/state.c svm/state_table.c svm/vcpu.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
+/* SOURCES: svm/asid.c svm/audit.c svm/audit_rules_table.c svm/cpu.c svm/event.c svm/exit.c svm/exit_table.c svm/msr.c svm/permissions.c svm/probe.c svm/probe_table.c svm/reset_table.c svm/segment.c svm/state.c svm/state_table.c svm/vcpu.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_audit.c: each rule of VMRUN, broken on purpose, is named, and nothing else is. */
 #include "svm_fixture.h"
 
@@ -39,7 +39,7 @@ static const struct broken cases[] = {
     { "an MBZ bit of nCR3 is set", CONTROL(nested_cr3), UINT64_C(1) << 50, 0 },
 };
 
-static unsigned audit(const struct vmcb *vmcb, struct svm_finding *finding)
+static unsigned audit(const struct vmcb *vmcb, struct finding *finding)
 {
     unsigned count = svm_audit_state(&vmcb->save, finding, 1);
 
@@ -52,7 +52,7 @@ static void each_broken_rule_is_named_and_no_other(void **state)
 {
     struct fixture *f = *state;
     struct vmcb good;
-    struct svm_finding finding;
+    struct finding finding;
 
     fixture_long_mode(f);
     f->vmcb->control.asid = 1;
@@ -75,9 +75,9 @@ static void each_broken_rule_is_named_and_no_other(void **state)
 static void cet_without_write_protection_is_named(void **state)
 {
     struct fixture *f = *state;
-    struct svm_finding finding;
+    struct finding finding;
 
-    svm_host.cr4_valid |= CR4_CET;
+    guest_cpu.cr4_valid |= CR4_CET;
     f->vmcb->save.cr4 |= CR4_CET;
     assert_int_equal(svm_audit_state(&f->vmcb->save, &finding, 1), 1);
     assert_string_equal(finding.rule, "CR4.CET is set and CR0.WP is zero");
@@ -86,7 +86,7 @@ static void cet_without_write_protection_is_named(void **state)
 static void a_map_that_ends_with_memory_is_legal(void **state)
 {
     struct fixture *f = *state;
-    struct svm_finding finding;
+    struct finding finding;
 
     f->vmcb->control.asid = 1;
     f->vmcb->control.msrpm_base = UINT64_C(0xFFFFFFE000);

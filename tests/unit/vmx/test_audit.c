@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
+/* SOURCES: vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_audit.c: each rule of VM entry, broken on purpose, is named, and nothing else is but what it implies. */
 #include <stdio.h>
 
@@ -135,7 +135,7 @@ static struct vmx_guest good_guest(struct fixture *f)
 
 static void names(const struct vmx_guest *g, const char *rule)
 {
-    struct vmx_finding finding;
+    struct finding finding;
     char words[128];
     unsigned count = vmx_audit_state(g, &finding, 1);
 
@@ -148,7 +148,7 @@ static void names(const struct vmx_guest *g, const char *rule)
 static void each_broken_rule_of_guest_state_is_named_and_no_other(void **state)
 {
     struct fixture *f = *state;
-    struct vmx_finding finding;
+    struct finding finding;
     struct vmx_guest good;
 
     fixture_long_mode(f);
@@ -165,7 +165,7 @@ static void each_broken_rule_of_guest_state_is_named_and_no_other(void **state)
 static void each_broken_rule_of_the_controls_is_named_and_no_other(void **state)
 {
     struct fixture *f = *state;
-    struct vmx_finding finding;
+    struct finding finding;
     struct vmx_controls good;
 
     fixture_long_mode(f);
@@ -232,7 +232,7 @@ static void rules_of_other_modes_are_named(void **state)
 static void virtual_8086_mode_has_rules_of_its_own(void **state)
 {
     struct fixture *f = *state;
-    struct vmx_finding finding;
+    struct finding finding;
     struct vmx_guest g;
 
     vmx_vcpu_get(&f->vcpu, VCPU_GROUP_ALL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
+/* SOURCES: vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_state.c: what leaves the VMCS is in the normal form of abi/vcpu.h, and what enters it is legal. */
 #include "vmx_fixture.h"
 
@@ -262,7 +262,7 @@ static void illegal_states_are_refused_and_change_nothing(void **state)
     vmx_vcpu_get(&f->vcpu, VCPU_GROUP_ALL);
     p->cr3 = 0x7000;
     p->cr0 &= ~CR0_PE;
-    refuses(f, VCPU_GROUP_CONTROL, "CR0.PG is set and CR0.PE is clear (SDM Vol. 3C 27.3.1.1)");
+    refuses(f, VCPU_GROUP_CONTROL, "CR0.PG is set and CR0.PE is zero (SDM Vol. 3A 2.5)");
     p->cr0 |= CR0_NW;
     refuses(f, VCPU_GROUP_CONTROL, "CR0.NW is set and CR0.CD is zero (SDM Vol. 3A 2.5)");
     p->cr0 |= UINT64_C(1) << 40;
@@ -336,7 +336,7 @@ static void states_that_are_accepted_stay_as_they_are(void **state)
     fake_random_seed(11);
     for (unsigned round = 0; round < 30000; round++) {
         struct vcpu_page once;
-        struct vmx_finding finding;
+        struct finding finding;
         struct vmx_guest g;
 
         if (round % 10 == 0)

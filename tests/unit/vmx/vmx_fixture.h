@@ -62,11 +62,13 @@ static inline void fixture_host(void)
         .revision = FAKE_VMX_REVISION,
         .may = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX & ~SECONDARY_VE, EPT_2M, VPID_INVVPID_ALL },
         .must = { 0x16, 0x04006172, 0x36DFB, 0x11FB & ~ENTRY_GUEST_64, 0 },
-        .physical_bits = 40,
-        .canonical_high = ~UINT64_C(0) << 47,
         .cr0_must = CR0_NE,
         .cr4_must = CR4_VMXE,
         .cr4_may = 0x3767FF,
+    };
+    guest_cpu = (struct guest_cpu){
+        .physical_bits = 40,
+        .canonical_high = ~UINT64_C(0) << 47,
         .cr4_valid = 0x7FF | CR4_VMXE | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PCIDE,
         .efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE,
         .has_rdtscp = true,
