@@ -51,7 +51,7 @@ void vmx_vcpu_enter(struct vcpu *vcpu, struct virt_exit *exit)
     struct vcpu_page *page = vcpu->page;
     uint64_t rflags = prepare(vcpu, vmx);
     const struct vmx_exit_row *row;
-    uint32_t reason, vectoring;
+    uint32_t reason, vectoring, blocking;
 
     if (__builtin_expect(vmx->special != 0 || (vmx->blocking & BLOCKED_SHADOW) != 0, 0))
         vmx_event_prepare(vmx, rflags);
@@ -66,7 +66,10 @@ void vmx_vcpu_enter(struct vcpu *vcpu, struct virt_exit *exit)
     }
     vmx->launched = true;
     vectoring = (uint32_t)vmx_read(VMCS_VECTORING);
-    vmx->blocking = (uint32_t)vmx_read(VMCS_INTERRUPTIBILITY);
+    blocking = (uint32_t)vmx_read(VMCS_INTERRUPTIBILITY);
+    if (__builtin_expect(blocking & ~vmx->blocking & BLOCKED_BY_NMI, 0))
+        blocking = vmx_nmi_blocked(vmx, blocking);
+    vmx->blocking = blocking;
     page->rflags = vmx_read(VMCS_GUEST_RFLAGS);
     if (vmx->virtual_apic != NULL)
         page->cr8 = vmx->cr8 = vmx->virtual_apic[VIRTUAL_TPR] >> 4;

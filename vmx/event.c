@@ -15,6 +15,17 @@ void vmx_block(struct vmx_vcpu *vmx, uint32_t blocking)
     vmx->special |= SPECIAL_BLOCKING;
 }
 
+/* After a stay in which blocking by NMI began. An injected NMI begins it, and nothing else: Bochs (seen in 2.7) goes on at an
+ * entry with what blocked the vCPU that it ran before. */
+uint32_t vmx_nmi_blocked(const struct vmx_vcpu *vmx, uint32_t blocking)
+{
+    if (vmx->injection != 0 && guest_event_type(vmx->injection) == EVENT_TYPE_NMI)
+        return blocking;
+    blocking &= ~BLOCKED_BY_NMI;
+    vmx_write(VMCS_INTERRUPTIBILITY, blocking);
+    return blocking;
+}
+
 /* What the conditions of a debug exception leave in DR6 (SDM Vol. 3B 18.2.3): breakpoints anew, the others besides. */
 void vmx_debug_status(struct vmx_vcpu *vmx, uint64_t causes)
 {

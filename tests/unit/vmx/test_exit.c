@@ -284,6 +284,25 @@ static void an_nmi_that_was_interrupted_is_not_blocked_by_itself(void **state)
     assert_false(seen.blocking & BLOCKED_BY_NMI);
 }
 
+static void only_an_injected_nmi_blocks_nmis(void **state)
+{
+    struct fixture *f = *state;
+    struct virt_exit exit;
+
+    next.blocking = BLOCKED_BY_NMI; /* another vCPU's, in Bochs */
+    end(f, EXIT_CPUID, &exit);
+    assert_true(vmx_vcpu_interruptible(&f->vcpu, true));
+    vmx_vcpu_inject(&f->vcpu, VCPU_EVENT_NMI, VECTOR_NMI, false, 0);
+    next.blocking = BLOCKED_BY_NMI;
+    end(f, EXIT_CPUID, &exit);
+    assert_int_equal(seen.blocking, 0);
+    assert_false(vmx_vcpu_interruptible(&f->vcpu, true));
+    next.blocking = BLOCKED_BY_NMI; /* its handler goes on */
+    end(f, EXIT_CPUID, &exit);
+    assert_int_equal(seen.blocking, BLOCKED_BY_NMI);
+    assert_false(vmx_vcpu_interruptible(&f->vcpu, true));
+}
+
 static void an_iret_that_faults_keeps_nmis_blocked(void **state)
 {
     struct fixture *f = *state;
@@ -448,6 +467,7 @@ int main(void)
         EXIT_TEST(task_switches_tell_their_source),
         EXIT_TEST(an_interrupted_event_is_queued_again),
         EXIT_TEST(an_nmi_that_was_interrupted_is_not_blocked_by_itself),
+        EXIT_TEST(only_an_injected_nmi_blocks_nmis),
         EXIT_TEST(an_iret_that_faults_keeps_nmis_blocked),
         EXIT_TEST(an_exception_lets_no_interrupt_be_lost),
         EXIT_TEST(what_can_be_interrupted_depends_on_flag_shadow_and_queue),
