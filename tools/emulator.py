@@ -35,7 +35,7 @@ OVMF_VARS = "/usr/share/OVMF/OVMF_VARS.fd"
 OVMF_BOCHS = "/usr/share/ovmf/OVMF.fd"  # the 2 MiB build: Bochs 2.7 rejects larger ones
 BOCHS_VGABIOS = "/usr/share/bochs/VGABIOS-lgpl-latest"
 
-DEFAULT_CPU = {"qemu": "EPYC,+svm,+npt", "bochs": "ryzen"}
+DEFAULT_CPU = {"qemu": "EPYC,+svm,+npt", "bochs": "corei7_skylake_x"}
 
 # Lines after which nothing good can follow, and what they mean.
 FATAL = {
@@ -68,11 +68,12 @@ class Machine:
     extra      more words for QEMU's command line
     script     Bochs only: commands of its debugger for when software executes XCHG BX,BX; the machine ends after them,
                and what they print is in debugger_output()
+    patience   factor on every time-out that expect() and wait() are given: how many times as long this emulator may take
     fatal      regular expressions of output that ends an expect() at once → what they mean; {} for none
     """
 
     def __init__(self, emulator="qemu", cpu=None, smp=1, memory=1024, image=DEFAULT_IMAGE, *, icount=False,
-                 trace_file=None, serial_log=None, gdb=None, extra=(), script=(), fatal=None):
+                 trace_file=None, serial_log=None, gdb=None, extra=(), script=(), patience=1, fatal=None):
         if emulator not in DEFAULT_CPU:
             raise MachineError(f"unknown emulator '{emulator}': it is qemu or bochs")
         if emulator == "bochs" and not 64 <= memory <= 3072:
@@ -86,6 +87,7 @@ class Machine:
         self.emulator, self.cpu, self.smp, self.memory = emulator, cpu or DEFAULT_CPU[emulator], smp, memory
         self.image, self.icount, self.trace_file = os.path.abspath(image), icount, trace_file
         self.gdb, self.extra, self.script = gdb, list(extra), list(script)
+        self.patience = patience
         self.fatal = [(re.compile(pattern), why) for pattern, why in (FATAL if fatal is None else fatal).items()]
         self.log = ""  # everything that the serial port said, without terminal control sequences
         self.position = 0  # where the next expect() begins to look
@@ -163,6 +165,7 @@ class Machine:
         ends, or when its output matches one of `fatal`.
         """
         wanted = re.compile(pattern, re.MULTILINE)
+        timeout *= self.patience
         deadline = time.monotonic() + timeout
         while True:
             match = wanted.search(self.log, self.position)
@@ -268,6 +271,7 @@ class Machine:
     def wait(self, timeout):
         """Wait until the machine is off and say how it ended: "shutdown" (it powered itself off), "reset" (it reset
         itself: a machine is never restarted) or "died: …". Raises MachineError after `timeout` seconds."""
+        timeout *= self.patience
         deadline = time.monotonic() + timeout
         while self._serial or not self.ended_by:
             self.check_fatal()
@@ -286,11 +290,14 @@ class Machine:
         if self.ended_by or not self.process:
             return
         self._read_events()
+        if self.emulator == "bochs" and self._bochs_log().count("::Reset(HARDWARE) called") > 1:
+            self.ended_by = "reset"  # it does not come back from the second one, the first was when it was switched on
+            self.process.kill()
         try:
             status = self.process.wait(patience) if patience else self.process.poll()
         except subprocess.TimeoutExpired:
             status = None
-        if status is None:
+        if status is None or self.ended_by:
             return
         self._read_events()
         reasons = [event["data"].get("reason") for event in self._events if event.get("event") == "SHUTDOWN"]
@@ -434,7 +441,7 @@ com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 log: {self._path('bochs.log')}
 panic: action=fatal
 error: action={'report' if self.trace_file else 'ignore'}
-info: action={'report' if self.trace_file else 'ignore'}
+info: action={'report' if self.trace_file else 'ignore'}, pc_system=report
 debug: action=ignore
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, path={self.image}, mode=volatile, cylinders={cylinders}, heads=16, spt=63, journal={self._path('journal')}
@@ -452,14 +459,20 @@ ata0-master: type=disk, path={self.image}, mode=volatile, cylinders={cylinders},
         with open(self._path("emulator.out"), encoding="utf-8", errors="replace") as file:
             yield from file
 
+    def _bochs_log(self):
+        """What Bochs has written to its log, or ''."""
+        try:
+            with open(self.trace_file or self._path("bochs.log"), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
     def _bochs_panic(self):
         """What Bochs gave up for, or '' when the machine was switched off by its software."""
-        log = self.trace_file or self._path("bochs.log")
-        try:
-            with open(log, encoding="utf-8", errors="replace") as file:
-                panics = [line.strip() for line in file if ">>PANIC<<" in line or re.match(r"\d+p\[", line)]
-        except OSError:
+        log = self._bochs_log()
+        if not log:
             return "it left no log"
+        panics = [line.strip() for line in log.splitlines() if ">>PANIC<<" in line or re.match(r"\d+p\[", line)]
         ordinary = ("ACPI control: soft power off", "Shutdown port: shutdown requested")
         panics = [line for line in panics if not any(word in line for word in ordinary)]
         return panics[0] if panics else ""
