@@ -68,6 +68,7 @@ class Cloison(emulator.Machine):
 
     def await_state(self, name, state, timeout):
         """Wait until `list` shows the VM in `state`; its row."""
+        timeout *= self.patience
         deadline = time.monotonic() + timeout
         while (row := self.listed(name))["state"] != state:
             if time.monotonic() > deadline:
@@ -91,6 +92,12 @@ class Cloison(emulator.Machine):
         while (rest := deadline - time.monotonic()) > 0:
             self.pump(min(rest, 0.2))
             self.check_fatal()
+
+    def live(self, seconds):
+        """Let the machine run until its own clock has gone on by `seconds`: in Bochs, its seconds are not ours."""
+        end = self.host_uptime() + seconds
+        while self.host_uptime() <= end:
+            self.pass_time(0.2)
 
     @contextlib.contextmanager
     def console(self, name, timeout=90):

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person reads when the machine cannot go on."""
+"""test_crash: what a person reads when the machine cannot go on."""
 
 import re
 
 from emulator import Machine
+from machines import on_each
 
 IMAGE = "build/tests/system/crash/disk.img"
 
 
-def test_a_failing_init_ends_in_a_panic_that_names_domain_address_and_functions():
-    with Machine(smp=2, memory=512, image=IMAGE, fatal={}) as machine:
+@on_each
+def test_a_failing_init_ends_in_a_panic_that_names_domain_address_and_functions(kind):
+    with kind.boot(memory=512, machine=Machine, image=IMAGE, fatal={}) as machine:
         machine.expect(r"cloison: halted", 60)
         text = machine.log
     assert re.search(r"domain init stopped: #PF page fault at [0-9a-f]+, address 8", text)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_linux: two unmodified Linux guests, and the console's commands on them.
 
-One boot on each processor serves all tests: they run in the order in which they stand here, and each leaves both
-guests running. alpha counts in the background from the first test on: whatever happens to beta must not show there.
+One boot on each machine serves all tests: they run in the order in which they stand here, and each leaves both
+guests running. alpha counts in the background from the first test on: whatever happens to beta must not
+show there. In Bochs there are fewer rounds and bytes, of everything.
 """
 
 import os
@@ -11,7 +12,8 @@ import time
 
 import pytest
 
-from cloison import BUILD, Cloison, disk_image
+from cloison import BUILD, disk_image
+from machines import KINDS
 
 LINUX = os.path.join(BUILD, "guests", "linux")
 MICRO = os.path.join(BUILD, "guests", "micro")
@@ -76,12 +78,18 @@ autostart = false
 """
 
 
-@pytest.fixture(scope="module", params=["EPYC,+svm,+npt", "max,+svm"], ids=["qemu-epyc", "qemu-max"])
-def machine(request, tmp_path_factory):
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name, name="kind")
+def make_kind(request):
+    """The kind of machine."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def machine(kind, tmp_path_factory):
     """Both guests at their shells; alpha counts, about five times a second."""
     folder = tmp_path_factory.mktemp("linux")
     (folder / "disk.raw").write_bytes(b"Cloison's disk\n".ljust(DISK_BYTES, b"\xa5"))
-    with Cloison(cpu=request.param, smp=2, memory=1024, image=disk_image(folder, CONFIGURATION)) as booted:
+    with kind.boot(image=disk_image(folder, CONFIGURATION)) as booted:
         booted.boot()
         with booted.console("alpha") as shell:
             shell.run(COUNT)
@@ -160,13 +168,15 @@ def test_info_says_what_a_vm_is_made_of(machine):
     assert 0 < int(re.search(r"^outside RAM +(\d+) KiB", text, re.M)[1]) <= 2048
 
 
-def test_info_without_a_name_is_about_the_machine(machine):
+def test_info_without_a_name_is_about_the_machine(machine, kind):
     text = machine.command("info")
     assert re.search(r"^cloison: up \d+ s, 2 CPUs, 4 VMs$", text, re.M)
-    assert re.search(r"^CPU +(AMD EPYC|QEMU TCG CPU)", text, re.M)
-    assert re.search(r"^CPUs for VMs +1 of 2; the log of the boot says why$", text, re.M)
-    assert "AMD-V: CPU 0: mixed up by this emulator" in machine.log
-    assert "AMD-V: host's interrupts: may be lost by this emulator at an entry, looked for 100 times a second" in machine.log
+    assert re.search(r"^CPU +(AMD EPYC|QEMU TCG CPU|AMD Ryzen|Intel\(R\) Core)", text, re.M)
+    assert f"virtualisation: {kind.vendor} with nested paging" in machine.log
+    mixed_up = kind.emulator == "qemu"
+    assert bool(re.search(r"^CPUs for VMs +1 of 2; the log of the boot says why$", text, re.M)) == mixed_up
+    for fault in ("CPU 0: mixed up by this emulator", "host's interrupts: may be lost by this emulator at an entry"):
+        assert (f"AMD-V: {fault}" in machine.log) == mixed_up
     memory, pool = machine.free_memory()
     # 1 GiB less the guests, the system image and what firmware and kernel hold
     assert 300 * 1024 < memory < (1024 - 256 - 192) * 1024
@@ -266,17 +276,18 @@ def test_guests_ping_each_other_by_name(machine):
 
 
 @pytest.mark.parametrize("sender, receiver", [("alpha", "beta"), ("beta", "alpha")])
-def test_16_mib_over_tcp_arrive_as_they_were_sent(machine, sender, receiver):
+def test_megabytes_over_tcp_arrive_as_they_were_sent(machine, kind, sender, receiver):
+    mib = 16 if kind.emulator == "qemu" else 2
     in_guest(machine, receiver, "(/tests/tcp-receive >/tmp/result 2>&1 &)")
-    sent = in_guest(machine, sender, f"/tests/tcp-send {receiver} 16", timeout=120)
-    match = re.search(rf"sent {16 << 20} bytes, sha256 ([0-9a-f]{{64}})", sent)
+    sent = in_guest(machine, sender, f"/tests/tcp-send {receiver} {mib}", timeout=120)
+    match = re.search(rf"sent {mib << 20} bytes, sha256 ([0-9a-f]{{64}})", sent)
     assert match, sent
-    for _ in range(20):
+    for _ in range(40):
         received = in_guest(machine, receiver, "cat /tmp/result")
         if "received" in received:
             break
         machine.pass_time(0.5)
-    assert f"received {16 << 20} bytes, sha256 {match[1]}" in received
+    assert f"received {mib << 20} bytes, sha256 {match[1]}" in received
     for name in (sender, receiver):
         in_guest(machine, name, "rm -f /tmp/sent /tmp/received")
 
@@ -290,12 +301,14 @@ def test_the_clock_is_kvmclock_and_the_tsc_has_the_hosts_frequency(machine):
         assert abs(float(re.search(r"([\d.]+) MHz", detected)[1]) - host) <= host * 0.002 + 1
 
 
-def test_a_guests_clock_runs_as_fast_as_the_host(machine):
-    with machine.console("alpha") as shell:
-        first, begin = float(shell.run("cut -d' ' -f1 /proc/uptime")), time.monotonic()
-        machine.pass_time(8)
-        second, end = float(shell.run("cut -d' ' -f1 /proc/uptime")), time.monotonic()
-    assert abs((second - first) - (end - begin)) < 1
+def test_a_guests_clock_runs_as_fast_as_the_host(machine, kind):
+    """As fast as the world's, on QEMU; in Bochs as that of the machine, which goes by the instructions executed."""
+    real = kind.emulator == "qemu"
+    now = time.monotonic if real else machine.host_uptime
+    begin, first = now(), counted(machine)["up"]
+    machine.live(8)
+    end, second = now(), counted(machine)["up"]
+    assert abs((second - first) - (end - begin)) < (1 if real else 2)
 
 
 def test_dmesg_has_no_warning_that_a_kvm_guest_would_not_show(machine):
@@ -329,9 +342,10 @@ def test_random_numbers_from_the_host_differ(machine):
 
 
 @pytest.mark.parametrize("name", ["alpha", "beta"])
-def test_typed_text_arrives_whole_and_comes_back_whole_while_all_guests_burn_cpu_time(machine, name):
+def test_typed_text_arrives_whole_and_comes_back_whole_while_all_guests_burn_cpu_time(machine, kind, name):
     # more than all buffers on the way hold together: the serial port's, the console's, the ring, the guest's queue
-    lines = [f"{number:04d} the quick brown fox jumps over the lazy dog {number:04d}" for number in range(250)]
+    lines = [f"{number:04d} the quick brown fox jumps over the lazy dog {number:04d}"
+             for number in range(250 if kind.emulator == "qemu" else 120)]
     for guest in ("alpha", "beta"):
         in_guest(machine, guest, "(while :; do :; done & echo $! >/tmp/burning)")
     with machine.console(name) as shell:
@@ -354,11 +368,11 @@ def test_a_suspended_guest_stands_still_and_goes_on_sanely(machine):
     assert machine.command("suspend beta").strip() == "beta is suspended"
     cpu = machine.listed("beta")
     assert cpu["state"] == "paused"
-    machine.pass_time(6)
+    machine.live(6)
     assert machine.listed("beta")["cpu_time"] - cpu["cpu_time"] < 0.3, "a paused guest used CPU time"
     assert machine.command("resume beta").strip() == "beta is running again"
     after = in_guest(machine, "beta", "cat /tmp/count; date +%s").split()
-    machine.pass_time(2)
+    machine.live(2)
     later = in_guest(machine, "beta", "cat /tmp/count").split()
     assert int(after[0]) - int(before[0]) < 25, "the counter went on while the guest was paused"
     assert 6 <= int(after[1]) - int(before[1]) < 60, "the wall clock did not go on"
@@ -411,7 +425,7 @@ def test_a_guest_that_crashed_is_preserved_where_the_configuration_says_so(machi
     row = machine.await_state("beta", "crashed", 5)
     assert "crashed" in row["last"]
     first = row["cpu_time"]
-    machine.pass_time(3)
+    machine.live(3)
     assert machine.listed("beta")["cpu_time"] - first < 0.3, "a crashed guest that is preserved still runs"
     machine.command("destroy beta")
     start_again(machine, "beta")
@@ -432,11 +446,15 @@ def test_killing_one_vmm_leaves_the_other_guest_running_and_frees_everything(mac
     assert "10 packets received" in in_guest(machine, "beta", "/tests/ping alpha")
 
 
-def test_three_rounds_of_linux_lose_no_page(machine):
+def test_rounds_of_linux_lose_no_page(machine, kind):
     machine.command("destroy beta")
     before = machine.free_memory()
     for _ in range(3):
-        start_again(machine, "beta")
+        if kind.emulator == "qemu":
+            start_again(machine, "beta")
+        else:  # a boot takes half a minute: not to the shell, but its memory is all there and its devices have begun
+            machine.command("start beta")
+            machine.live(2)
         machine.command("destroy beta")
     assert machine.free_memory() == before
     start_again(machine, "beta")
@@ -449,11 +467,11 @@ def test_a_guest_that_does_not_react_to_its_power_button_is_stopping(machine):
     assert machine.listed("stubborn")["state"] == "stopping"
 
 
-def test_a_hundred_rounds_of_a_micro_guest_lose_no_page(machine):
+def test_many_rounds_of_a_micro_guest_lose_no_page(machine, kind):
     machine.command("start short")  # what the console keeps of a VM's output stays
     machine.await_state("short", "off", 20)
     before = machine.free_memory()
-    for _ in range(100):
+    for _ in range(kind.rounds(100)):
         machine.command("start short")
         machine.await_state("short", "off", 20)
     assert machine.listed("short")["last"] == "the guest ended with debug-exit value 0, as expected"
@@ -462,7 +480,7 @@ def test_a_hundred_rounds_of_a_micro_guest_lose_no_page(machine):
 
 def test_shutdown_says_when_a_guest_has_not_reacted_and_what_to_do(machine):
     text = r"stubborn has not reacted to its power button for 30 s: 'destroy stubborn' pulls the plug"
-    deadline = time.monotonic() + 40  # it was pressed before the hundred rounds
+    deadline = time.monotonic() + 40 * machine.patience  # it was pressed before the rounds
     while not re.search(text, machine.log):
         assert time.monotonic() < deadline, "nothing was said"
         machine.pass_time(0.5)
@@ -480,9 +498,9 @@ def test_a_guest_that_crashed_is_started_again_where_the_configuration_says_so(m
     assert "10 packets received" in in_guest(machine, "alpha", "/tests/ping beta")
 
 
-def test_poweroff_stops_the_guests_and_ends_the_emulator_with_status_0(machine):
+def test_poweroff_stops_the_guests_and_ends_the_emulator(machine, kind):
     machine.command("poweroff")
     assert machine.wait(60) == "shutdown"
-    assert machine.exit_status == 0
+    assert machine.exit_status == (0 if kind.emulator == "qemu" else 1)  # Bochs' is 1 in any case
     assert re.search(r"^cloison: stopped$", machine.log, re.M)
     assert "did not stop in time" not in machine.log

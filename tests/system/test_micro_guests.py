@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""test_micro_guests.py: every micro-guest as a VM of Cloison; what each must say stands in guests/micro/list.json.
+"""test_micro_guests: every micro-guest as a VM of Cloison; what each must say stands in guests/micro/list.json.
 
 One boot runs many of them side by side: on each machine one for the ordinary guests, and one for the hostile ones
 together with a witness that must not notice them. A guest that does not apply to a machine has no test case there.
 """
 
-import dataclasses
 import functools
 import json
 import os
@@ -15,42 +14,26 @@ import time
 import cloison
 import emulator
 import pytest
+from machines import KINDS
 
 MICRO = os.path.join(cloison.BUILD, "guests", "micro")
 WITNESS = "hello"
 MIB_EACH = 24  # memory_above looks for what lies behind it
+SECONDS = 120  # for one boot with all its guests
 
 with open(os.path.join(emulator.ROOT, "guests", "micro", "list.json"), encoding="utf-8") as _file:
     LIST = json.load(_file)
 
 
-@dataclasses.dataclass(frozen=True)
-class Host:
-    """A machine that Cloison boots on; `seconds` is what a boot with all its guests may take."""
-
-    emulator: str
-    cpu: str
-    departs: str  # the word of list.json for the departures that guests may show here; "" for none
-    seconds: float
+def applies(guest, kind):
+    """Whether `guest` is to be run as a VM on a machine of this kind."""
+    hosts = guest.get("needs", {}).get("host", [kind.emulator])
+    return guest["cloison"] is not None and kind.emulator in hosts and kind.name not in guest.get("not_on", {})
 
 
-HOSTS = {
-    "qemu-epyc": Host("qemu", "EPYC,+svm,+npt", "cloison-qemu", 180),
-    "qemu-max": Host("qemu", "max,+svm", "cloison-qemu", 180),
-    "bochs-ryzen": Host("bochs", "ryzen", "cloison-bochs", 240),
-    "bochs-skylake": Host("bochs", "corei7_skylake_x", "cloison-bochs-vmx", 240),
-}
-
-
-def applies(guest, host):
-    """Whether `guest` is to be run as a VM on the machine named `host`."""
-    hosts = guest.get("needs", {}).get("host", [HOSTS[host].emulator])
-    return guest["cloison"] is not None and HOSTS[host].emulator in hosts and host not in guest.get("not_on", {})
-
-
-def guests_of(group, host):
+def guests_of(group, kind):
     """The guests of one boot, the witness last: a hostile neighbour has begun when it starts."""
-    chosen = [guest for guest in LIST[group] if applies(guest, host)]
+    chosen = [guest for guest in LIST[group] if applies(guest, kind)]
     if group == "hostile":
         chosen.append(next(guest for guest in LIST["guests"] if guest["name"] == WITNESS))
     return chosen
@@ -90,11 +73,11 @@ class Saying:
                           f"init: {self.end[1]}" if self.end else "init says nothing of its end"])
 
 
-def boot(folder, host, guests):
+def boot(folder, kind, guests):
     """Boot once with `guests`: name → Saying. A failed guest ends the run of all: see run_all()."""
     image = cloison.disk_image(folder, configuration(guests))
-    machine = emulator.Machine(host.emulator, host.cpu, 2, 1024, image)
-    deadline = time.monotonic() + host.seconds
+    machine = kind.boot(machine=emulator.Machine, image=image)
+    deadline = time.monotonic() + SECONDS * kind.patience
     ended = "time-out"
     with machine:
         try:
@@ -114,14 +97,14 @@ def boot(folder, host, guests):
 
 
 @functools.lru_cache(maxsize=None)
-def run_all(root, name, group):
+def run_all(root, kind, group):
     """All guests of one group on one machine. Init ends a headless run at the first guest that fails; the guests that
     had no time to say anything are booted again without those that had, so that each fails alone."""
-    host, left, said = HOSTS[name], guests_of(group, name), {}
+    left, said = guests_of(group, kind), {}
     for attempt in range(4):
-        folder = os.path.join(root, f"{name}-{group}-{attempt}")
+        folder = os.path.join(root, f"{kind.name}-{group}-{attempt}")
         os.mkdir(folder)
-        result = boot(folder, host, left)
+        result = boot(folder, kind, left)
         said.update(result)
         rest = [guest for guest in left if not result[guest["name"]].over]
         failed = any(one.over and one.guest["cloison"] == "PASS" and one.outcomes != ["PASS"]
@@ -132,8 +115,8 @@ def run_all(root, name, group):
     return said
 
 
-CASES = [pytest.param(host, group, guest, id=f"{host}-{guest['name']}" + ("-beside-hostile" if witness else ""))
-         for host in HOSTS for group in ("guests", "hostile") for guest in guests_of(group, host)
+CASES = [pytest.param(kind, group, guest, id=f"{kind.name}-{guest['name']}" + ("-beside-hostile" if witness else ""))
+         for kind in KINDS for group in ("guests", "hostile") for guest in guests_of(group, kind)
          for witness in [group == "hostile" and guest["name"] == WITNESS]]
 
 
@@ -143,9 +126,9 @@ def make_folder(tmp_path_factory):
     return str(tmp_path_factory.mktemp("micro"))
 
 
-@pytest.mark.parametrize("host, group, guest", CASES)
-def test_micro_guest(folder, host, group, guest):
-    said = run_all(folder, host, group)[guest["name"]]
+@pytest.mark.parametrize("kind, group, guest", CASES)
+def test_micro_guest(folder, kind, group, guest):
+    said = run_all(folder, kind, group)[guest["name"]]
 
     if guest["cloison"] == "runs":
         assert said.lines and said.outcomes == [] and said.end is None, f"it does not just run:\n{said}"
@@ -155,5 +138,5 @@ def test_micro_guest(folder, host, group, guest):
         assert said.outcomes == [guest["cloison"]], str(said)
         assert said.end and said.end[1].endswith("as expected"), f"its debug-exit value did not arrive:\n{said}"
 
-    allowed = {entry["id"] for entry in guest.get("departs", []) if HOSTS[host].departs in entry["on"]}
+    allowed = {entry["id"] for entry in guest.get("departs", []) if kind.departs in entry["on"]}
     assert said.departed <= allowed, f"departs from the manual in {sorted(said.departed - allowed)}:\n{said}"

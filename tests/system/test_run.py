@@ -8,6 +8,7 @@ import pytest
 
 from cloison import BUILD
 from emulator import ROOT
+from machines import KINDS, on_each
 
 LINUX = os.path.join(BUILD, "guests", "linux")
 MICRO = os.path.join(BUILD, "guests", "micro")
@@ -40,23 +41,26 @@ console = "serial"
 """
 
 
-def run(folder, configuration, timeout=120, host="headless = true"):
+def run(kind, folder, configuration, timeout=120, host="headless = true"):
     """Run headless: exit code, and the lines of standard output and standard error."""
+    timeout = round(timeout * kind.patience)
     config = folder / "test.toml"
     config.write_text(f"[host]\n{host}\n" + configuration)
     done = subprocess.run([os.path.join(ROOT, "tools", "run"), "--config", str(config), "--headless", "--until",
-                           "stopped", "--timeout", str(timeout), "--memory", "1024"],
+                           "stopped", "--timeout", str(timeout), "--memory", "1024", "--emulator", kind.emulator,
+                           "--cpu", kind.cpu],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           timeout=timeout + 120, check=False)
     return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 
 
-def test_run_ends_with_0_when_every_vm_stopped_as_it_should(tmp_path):
+@on_each
+def test_run_ends_with_0_when_every_vm_stopped_as_it_should(tmp_path, kind):
     """With a configuration as a person writes it: for a console, with a name of its own, with paths beside it."""
     (tmp_path / "disks").mkdir()
     (tmp_path / "disks" / "data.raw").write_bytes(b"Cloison's disk\n".ljust(DISK_BYTES, b"\xa5"))
     (tmp_path / "vmlinuz").symlink_to(os.path.join(LINUX, "vmlinuz"))
-    status, lines, errors = run(tmp_path, linux("penguin", "devices:rng") +
+    status, lines, errors = run(kind, tmp_path, linux("penguin", "devices:rng") +
                                 linux("reader", "disk", 'disk = "disks/data.raw"')
                                 .replace(f"{LINUX}/vmlinuz", "vmlinuz") +
                                 micro("small", "hello", 'cmdline = "argument=4711"\ndebug_exit = 0'),
@@ -71,30 +75,32 @@ def test_run_ends_with_0_when_every_vm_stopped_as_it_should(tmp_path):
     assert lines[-1] == "cloison: stopped"
 
 
+@on_each
 @pytest.mark.parametrize("configuration, reason", [
     (micro("wrong", "hello", 'cmdline = "argument=4711"\ndebug_exit = 7'),
      "cloison: failed: wrong: the guest ended with debug-exit value 0; 7 was expected"),
     (micro("unexpected", "hello", 'cmdline = "argument=4711"'),
      "cloison: failed: unexpected: the guest ended with debug-exit value 0; none was expected"),
-    (micro("again", "triple_fault", 'cmdline = "expected"'),
+    (micro("again", "end", 'cmdline = "how=panic"\non_crash = "restart"'),
      "cloison: failed: again: it was started 6 times in a row and ended at once each time"),
     (linux("penguin", "crash"), "cloison: failed: penguin: the guest says that it has crashed (pvpanic)"),
-], ids=["wrong_debug_exit_value", "unexpected_debug_exit", "reset_loop", "panic"])
-def test_run_ends_with_1_and_the_reason(tmp_path, configuration, reason):
-    status, lines, errors = run(tmp_path, configuration)
+], ids=["wrong_debug_exit_value", "unexpected_debug_exit", "crash_loop", "panic"])
+def test_run_ends_with_1_and_the_reason(tmp_path, kind, configuration, reason):
+    status, lines, errors = run(kind, tmp_path, configuration)
     assert status == 1, "\n".join(lines[-20:] + errors)
     assert any(line.startswith(reason) for line in lines), "\n".join(lines[-20:])
     assert reason in errors[-1]
 
 
-def test_run_ends_with_1_when_time_is_up(tmp_path):
-    status, lines, errors = run(tmp_path, micro("endless", "spin"), timeout=12)
+@on_each
+def test_run_ends_with_1_when_time_is_up(tmp_path, kind):
+    status, lines, errors = run(kind, tmp_path, micro("endless", "end", 'cmdline = "how=never"'), timeout=12)
     assert status == 1
-    assert "endless: micro: spin: spinning" in lines or any("endless:" in line for line in lines)
-    assert errors[-1] == "run: time-out: no end within 12 s"
+    assert any(line == "endless: micro: end step halting" for line in lines), "\n".join(lines[-20:])
+    assert errors[-1] == f"run: time-out: no end within {round(12 * kind.patience)} s"
 
 
 def test_run_ends_with_2_when_the_configuration_is_wrong(tmp_path):
-    status, _, errors = run(tmp_path, micro("twice", "hello") + "colour = 1\n")
+    status, _, errors = run(KINDS[0], tmp_path, micro("twice", "hello") + "colour = 1\n")
     assert status in (1, 2)
     assert "vm[0].colour" in "\n".join(errors)

@@ -11,6 +11,7 @@ import re
 import pytest
 
 from cloison import BUILD, Cloison, disk_image
+from machines import KINDS, on_each
 
 LINUX = os.path.join(BUILD, "guests", "linux")
 MICRO = os.path.join(BUILD, "guests", "micro")
@@ -56,6 +57,10 @@ subnet = "10.0.0.0/24"
     micro("msr", "msr", "") + micro("mmio", "mmio", "")
 
 
+# Bochs ends itself at a triple fault of a guest on AMD-V: there is none for "looping" there.
+NO_TRIPLE_FAULT = "bochs-ryzen"
+
+
 class Neighbours:
     """alpha and beta, which were started once and for all."""
 
@@ -87,10 +92,17 @@ class Supervised(Cloison):
         self.expect("^" + self.PROMPT, 10)
 
 
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name, name="kind")
+def make_kind(request):
+    """The kind of machine."""
+    return request.param
+
+
 @pytest.fixture(scope="module", name="machine")
-def make_machine(tmp_path_factory):
+def make_machine(kind, tmp_path_factory):
     """Both Linux guests at their shells, and a guest whose power button has been pressed in vain."""
-    with Supervised(smp=2, memory=1024, image=disk_image(tmp_path_factory.mktemp("supervisor"), CONFIGURATION)) as booted:
+    image = disk_image(tmp_path_factory.mktemp("supervisor"), CONFIGURATION)
+    with kind.boot(machine=Supervised, image=image) as booted:
         booted.boot()
         assert "deaf: power button pressed" in booted.command("shutdown deaf")
         for name in ("alpha", "beta"):
@@ -108,8 +120,8 @@ def make_neighbours(machine):
 # ---------------------------------------------------------------------------------------- guests and VMMs that crash
 
 
-def test_a_crashed_guest_is_preserved_destroyed_or_started_again_as_configured(machine):
-    for name in ("kept", "gone", "again", "looping"):
+def test_a_crashed_guest_is_preserved_destroyed_or_started_again_as_configured(machine, kind):
+    for name in ("kept", "gone", "again") + (("looping",) if kind.name != NO_TRIPLE_FAULT else ()):
         assert f"{name} is starting" in machine.command(f"start {name}")
     kept = machine.await_state("kept", "crashed", 20)
     gone = machine.await_state("gone", "off", 20)
@@ -118,9 +130,11 @@ def test_a_crashed_guest_is_preserved_destroyed_or_started_again_as_configured(m
     assert not re.search(r"^outside RAM", machine.command("info gone"), re.M)
 
 
-def test_a_guest_that_does_nothing_but_crash_or_reset_is_given_up_and_the_reason_said(machine):
-    for name, why in (("again", "the guest says that it has crashed (pvpanic)"),
-                      ("looping", "the guest reset itself: triple fault")):
+def test_a_guest_that_does_nothing_but_crash_or_reset_is_given_up_and_the_reason_said(machine, kind):
+    ends = {"again": "the guest says that it has crashed (pvpanic)", "looping": "the guest reset itself: triple fault"}
+    if kind.name == NO_TRIPLE_FAULT:
+        del ends["looping"]
+    for name, why in ends.items():
         row = machine.await_state(name, "crashed", 30)
         assert row["last"] == f"it was started 6 times in a row and ended at once each time; the last time: {why}"
 
@@ -142,14 +156,15 @@ def test_the_log_says_what_a_guest_touched_that_is_not_its_own(machine):
     assert re.search(r"^vmm-mmio: nothing at memory [0-9a-f]+: a \d-byte (read|write) ", log, re.M)
 
 
-def test_trace_shows_which_threads_ran_and_caps_whose_they_are(machine):
+def test_trace_shows_which_threads_ran_and_caps_whose_they_are(machine, kind):
     ran = re.findall(r"^ *\d+ +([01])  (?:thread ([0-9a-f]+)|idle)$", machine.command("trace 120"), re.M)
     owners = {thread: owner for owner, thread in
               re.findall(r"^(\S+) +\d+  thread +([0-9a-f]+) ", machine.command("caps"), re.M)}
     seen = {(owners[thread], cpu) for cpu, thread in ran if thread in owners}
     assert len(ran) == 120
     assert {cpu for _, cpu in seen} == {"0", "1"}
-    assert not [owner for owner, cpu in seen if owner.startswith("vmm-") and cpu == "0"], "QEMU's CPU 0 runs no guest"
+    if kind.emulator == "qemu":  # whose CPU 0 runs no guest
+        assert not [owner for owner, cpu in seen if owner.startswith("vmm-") and cpu == "0"]
 
 
 # ------------------------------------------------------------------------------------------------ services that crash
@@ -222,15 +237,17 @@ WRONG = micro("alpha", "end", "how=never", "colour = 1")
 REFUSAL = "the configuration is refused, so there are no VMs: vm[0].colour: there is no such key"
 
 
-def test_a_refused_configuration_ends_a_headless_run_as_failed(tmp_path):
+@on_each
+def test_a_refused_configuration_ends_a_headless_run_as_failed(tmp_path, kind):
     image = disk_image(tmp_path, WRONG + "[host]\nheadless = true\n")
-    with Cloison(memory=512, image=image, fatal={}) as machine:
+    with kind.boot(1, 512, image=image, fatal={}) as machine:
         machine.expect("^cloison: failed: " + re.escape(REFUSAL), 40)
         assert machine.wait(20) == "shutdown"
 
 
-def test_a_refused_configuration_is_told_at_the_prompt(tmp_path):
-    with Cloison(memory=512, image=disk_image(tmp_path, WRONG)) as machine:
+@on_each
+def test_a_refused_configuration_is_told_at_the_prompt(tmp_path, kind):
+    with kind.boot(1, 512, image=disk_image(tmp_path, WRONG)) as machine:
         machine.boot()
         assert machine.command("list").startswith(REFUSAL)
         assert "init: " + REFUSAL in machine.log.split(machine.PROMPT, maxsplit=1)[0], "the boot log does not say it"

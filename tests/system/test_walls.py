@@ -18,6 +18,7 @@ from snapshot import ADDRESS, CHUNK, NX, P, PAGE, PS, ROOT_HALF, RW, US, stop, w
 from walls import Walls, faults
 
 DEMO = os.path.join(emulator.ROOT, "guests", "demo.toml")
+ONLY = "QEMU: physical memory and CR3 are read through its monitor"
 KERNEL = os.path.join(BUILD, "kernel", "cloison.elf")
 BREACHED_KERNEL = os.path.join(BUILD, "tests", "system", "breach", "cloison.elf")
 INIT = os.path.join(BUILD, "services", "init.elf")
