@@ -29,9 +29,16 @@ def place(item):
     return -kind.patience, LONGEST.index(name) if name in LONGEST else len(LONGEST), name, kind.name
 
 
+def pytest_configure(config):
+    """The mark of a test that one kind of machine cannot run."""
+    config.addinivalue_line("markers", "not_on(machine, why): there is no such test on this kind of machine")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Group the tests by file and machine."""
+    """Take out what is not for its machine, and group the tests by file and machine."""
+    items[:] = [item for item in items
+                if all(kind_of(item).name != mark.args[0] for mark in item.iter_markers("not_on"))]
     items.sort(key=place)
     for item in items:
         kind = kind_of(item).name

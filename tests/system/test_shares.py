@@ -93,6 +93,7 @@ def test_two_spinning_guests_share_by_weight(machine):
     assert 2.5 < heavy / light < 3.5
 
 
+@pytest.mark.not_on("bochs-ryzen", "a guest with interrupts off is not preempted there: docs/limits.md")
 def test_a_hostile_guest_gets_its_share_and_no_more(machine):
     machine.command("start hostile")
     machine.await_state("hostile", "running", 30)
@@ -106,4 +107,3 @@ def test_a_shell_answers_beside_spinning_neighbours(machine):
         begin = time.monotonic()
         shell.run("true", timeout=20)
     assert time.monotonic() - begin < 10 * machine.patience
-    assert "hostile is off" in machine.command("destroy hostile")
