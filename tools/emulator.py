@@ -430,7 +430,7 @@ class Machine:
 config_interface: textconfig
 display_library: rfb, options="timeout=0"
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
-memory: guest={self.memory}, host={self.memory}
+memory: guest={self.memory}, host={min(self.memory, 2048)}
 romimage: file={OVMF_BOCHS}, address=0xffe00000
 vgaromimage: file={BOCHS_VGABIOS}
 cpu: model={self.cpu}, count={self.smp}, ips=100000000, reset_on_triple_fault=0
