@@ -60,7 +60,7 @@ GCC_INCLUDE := $(shell $(CC) -print-file-name=include 2>/dev/null)
 
 # Verbs that need neither packages nor a build; every other one has tools/setup run before anything is read that
 # depends on it. ready.mk changes only when setup had something to do, and make then starts afresh.
-PLAIN_VERBS := help setup clean distclean loc format
+PLAIN_VERBS := help setup clean distclean loc format matrix
 GOALS := $(or $(MAKECMDGOALS),all)
 
 ifneq ($(filter-out $(PLAIN_VERBS),$(GOALS)),)
@@ -129,7 +129,7 @@ build/config.path build/members.list: ;
 
 # ----------------------------------------------------------------------------------------------------------- verbs
 
-.PHONY: help setup all test-programs image run test unit system bench soak fuzz mutate lint format loc clean distclean
+.PHONY: help setup all test-programs image run test unit system matrix bench soak fuzz mutate lint format loc clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value]"
@@ -154,8 +154,11 @@ test: $(UNIT_TESTS) $(FUZZ_TESTS) $(IMAGE) test-images guests ## all tests, on t
 unit: $(UNIT_TESTS) $(FUZZ_TESTS) ## the tests that run on the host
 	@tools/test unit $(UNIT_TESTS) tools tests/tools
 
-system: $(IMAGE) test-images guests ## the tests that boot the image in emulators
+system: $(IMAGE) test-images guests ## the tests that boot the image in emulators; prints which pass on which machine
 	@tools/test system tests/system
+
+matrix: ## put what `make test` or `make system` found, machine by machine, into README.md
+	@tools/matrix --readme
 
 bench: $(IMAGE) ## instructions and expensive operations of the paths that matter; writes build/bench.json
 	@$(PYTHON) tests/bench/bench.py

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 
+from test_tools import load
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 REFERENCE = os.path.join(ROOT, "docs", "reference")
 
@@ -130,6 +132,14 @@ def test_decisions_are_short_and_numbered_without_gaps():
         for heading in ("## Context", "## Decision", "## Consequences"):
             assert heading in text, f"{file}: {heading}"
         assert f"({os.path.basename(file)})" in read("docs", "decisions", "README.md"), file
+
+
+def test_the_matrix_has_a_row_for_every_system_test_and_a_column_for_every_machine():
+    matrix = load("matrix")
+    text = read("README.md").partition(matrix.BEGIN)[2].partition(matrix.END)[0]
+    table = table_rows(text)
+    assert table[0] == ["", *matrix.columns().values()]
+    assert [row[0] for row in table[1:]] == list(matrix.rows().values())
 
 
 def test_every_command_of_the_console_is_described():

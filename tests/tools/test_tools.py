@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""test_tools: counting of lines, adding up of test results, cleaning of console output."""
+"""test_tools: counting of lines, adding up of test results, the matrix of machines, cleaning of console output."""
 
 import importlib.machinery
 import importlib.util
@@ -54,6 +54,19 @@ def test_failed_and_skipped_tests_are_counted_once(tmp_path):
     text = ("[       OK ] a\n[  ERROR   ] --- 1 != 2\n[  FAILED  ] b\n[  SKIPPED ] c\n[  PASSED  ] 1 test(s).\n"
             "[  FAILED  ] tests: 1 test(s), listed below:\n[  FAILED  ] b\n")
     assert load("test").run_unit(program(tmp_path / "t", text, 1))[1:3] == (1, 2)
+
+
+def test_the_matrix_says_what_passed_and_failed_on_each_machine(tmp_path):
+    case = '<testcase classname="tests.system.test_boot"><properties><property name="machine" value="{}"/></properties>{}</testcase>'
+    first, second = tmp_path / "first.xml", tmp_path / "second.xml"
+    first.write_text("<testsuites><testsuite>" + case.format("qemu-epyc", "") + case.format("qemu-epyc", "<failure/>") +
+                     "</testsuite></testsuites>")
+    second.write_text("<testsuites>" + case.format("qemu-epyc", "<skipped/>") + case.format("bochs-ryzen", "") + "</testsuites>")
+    matrix = load("matrix")
+    counts = matrix.results([first, second])
+    assert counts == {("test_boot", "qemu-epyc"): [1, 2], ("test_boot", "bochs-ryzen"): [1, 0]}
+    row = next(line for line in matrix.table(counts).splitlines() if "`test_boot`" in line)
+    assert row.split(" | ")[1:] == ["**2 of 3 failed**", "–", "–", "1 passed |"]
 
 
 def test_rules_come_from_the_comments_of_a_test(tmp_path, monkeypatch):
