@@ -41,6 +41,16 @@ __attribute__((format(printf, 2, 3))) enum cl_status load_refuse(struct load_req
 /* Load the ELF image (32 or 64 bits, by physical addresses). `entry`: physical; `end`: first byte behind it all. */
 enum cl_status load_elf(struct load_request *request, uint32_t *entry, uint64_t *end) CL_MUST_CHECK;
 
+/* The same for an image that begins at `entry` (physical), whatever its ELF header says. */
+enum cl_status load_elf_at(struct load_request *request, uint64_t entry, uint64_t *end) CL_MUST_CHECK;
+
+/* The 4 or 8 bytes of the note `type` of `owner` (gABI 5 "Note Section"). False: there is none. */
+bool load_elf_note(struct load_request *request, const char *owner, uint32_t type, uint64_t *value) CL_MUST_CHECK;
+
+/* A place of `length` bytes for data, page-aligned, behind `*end` (which moves) and in none of the reserved ranges. */
+enum cl_status load_place(struct load_request *request, uint64_t *end, uint64_t length,
+                          uint32_t *address) CL_MUST_CHECK;
+
 /* True if the image has a multiboot 1 header, or Linux' setup header. */
 bool load_is_multiboot(const uint8_t *kernel, uint64_t bytes);
 bool load_is_linux(const uint8_t *kernel, uint64_t bytes);
@@ -49,6 +59,7 @@ bool load_is_linux(const uint8_t *kernel, uint64_t bytes);
  * what is not there; CL_NO_MEMORY: the VM's RAM is too small. `request->error` says it in words. */
 enum cl_status load_multiboot(struct load_request *request, struct vcpu_page *page) CL_MUST_CHECK;
 enum cl_status load_linux(struct load_request *request, struct vcpu_page *page) CL_MUST_CHECK;
+enum cl_status load_pvh(struct load_request *request, struct vcpu_page *page) CL_MUST_CHECK;
 
 /* Whichever it is. */
 enum cl_status load_kernel(struct load_request *request, struct vcpu_page *page) CL_MUST_CHECK;

@@ -22,7 +22,6 @@
 #define INFO_LOADER_NAME (1u << 9)
 
 #define COMMAND_MAX 4096u
-#define PAGE 4096u
 #define MIB 0x100000u
 
 struct header {
@@ -109,23 +108,6 @@ static enum cl_status load_flat(struct load_request *r, const struct header *h, 
     return CL_OK;
 }
 
-/* A place of `length` bytes for data, page-aligned, behind `end` and in none of the reserved ranges. */
-static enum cl_status place(struct load_request *r, uint64_t *end, uint64_t length, uint32_t *address)
-{
-    uint64_t at = (*end + PAGE - 1) & ~(uint64_t)(PAGE - 1);
-
-    if (at < MIB && length > PLATFORM_EBDA - (at < PLATFORM_EBDA ? at : PLATFORM_EBDA))
-        at = MIB;
-    if (at >= r->memory->low_bytes || length > r->memory->low_bytes - at) {
-        (void)!load_refuse(r, "%#llx bytes do not fit behind the kernel, which ends at %#llx",
-                           (unsigned long long)length, (unsigned long long)*end);
-        return CL_NO_MEMORY;
-    }
-    *end = at + length;
-    *address = (uint32_t)at;
-    return CL_OK;
-}
-
 static void fill_map(struct hand_over *h, uint32_t base, const struct guest_memory *memory)
 {
     struct load_range ranges[LOAD_RANGES_MAX];
@@ -148,8 +130,8 @@ static enum cl_status hand_over(struct load_request *r, uint64_t end, uint32_t *
     uint32_t base, module = 0;
 
     if (r->module != NULL)
-        TRY(place(r, &end, r->module_bytes, &module));
-    TRY(place(r, &end, sizeof(*h), &base));
+        TRY(load_place(r, &end, r->module_bytes, &module));
+    TRY(load_place(r, &end, sizeof(*h), &base));
     h = guest_memory_at(r->memory, base, sizeof(*h));
     if (h == NULL || (r->module != NULL && guest_memory_write(r->memory, module, r->module, r->module_bytes) != CL_OK))
         return CL_NO_MEMORY;

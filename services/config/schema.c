@@ -118,7 +118,7 @@ static const struct schema_key vm_keys[] = {
       .required = true,
       FIELD(config_vm, kernel),
       .min = 1,
-      .right = "the path of a Linux kernel (bzImage) or of a multiboot kernel" },
+      .right = "the path of a Linux kernel (bzImage), a multiboot kernel or a PVH kernel" },
     { .name = "initrd",
       .kind = SCHEMA_TEXT,
       FIELD(config_vm, initrd),

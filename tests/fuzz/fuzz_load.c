@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: vmm/load.c vmm/load_elf.c vmm/load_multiboot.c vmm/load_linux.c vmm/boot_state.c */
+/* SOURCES: vmm/load.c vmm/load_elf.c vmm/load_multiboot.c vmm/load_pvh.c vmm/load_linux.c vmm/boot_state.c */
 /* fuzz_load.c: the input is a guest's kernel image: anything, or something that has the beginnings of a known format. It
  * is loaded, or refused with a sentence. */
 #include <elf.h>
@@ -29,6 +29,13 @@ static void dress(uint8_t *bytes, size_t size, uint8_t how)
         put32(bytes, size, 0, 0x464C457F); /* 7Fh, "ELF" */
         put32(bytes, size, 4, (how & 8 ? ELFCLASS64 : ELFCLASS32) | ELFDATA2LSB << 8 | EV_CURRENT << 16);
         put32(bytes, size, 16, ET_EXEC | (how & 8 ? EM_X86_64 + 0u : EM_386 + 0u) << 16);
+    }
+    if ((how & 0x11) == 0x11) { /* one segment of notes at 78h, the first of them is PVH's */
+        put32(bytes, size, 52, sizeof(Elf64_Ehdr) | sizeof(Elf64_Phdr) << 16);
+        put32(bytes, size, 64, PT_NOTE);
+        put32(bytes, size, 0x78, 4);
+        put32(bytes, size, 0x78 + 8, 18);
+        put32(bytes, size, 0x78 + 12, 0x006E6558); /* "Xen" */
     }
     if (how & 2) {
         put32(bytes, size, header, MULTIBOOT_MAGIC);

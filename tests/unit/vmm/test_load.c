@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: vmm/load.c vmm/load_elf.c vmm/load_multiboot.c vmm/load_linux.c vmm/boot_state.c */
+/* SOURCES: vmm/load.c vmm/load_elf.c vmm/load_multiboot.c vmm/load_pvh.c vmm/load_linux.c vmm/boot_state.c */
 /* test_load.c: loaders: what guests find at their first instruction, and images that lie. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -185,7 +185,8 @@ static void damaged_elf_files_are_refused_with_a_sentence(void **unused)
     assert_int_equal(load_kernel(&r, &page), CL_UNSUPPORTED);
     k = elf32();
     k.multiboot[2]++;
-    assert_int_equal(load_kernel(&r, &page), CL_CORRUPT);
+    assert_int_equal(load_kernel(&r, &page), CL_UNSUPPORTED);
+    assert_non_null(strstr(r.error, "neither a multiboot 1 header nor a PVH entry"));
 }
 
 static void elf64_loads_by_physical_addresses(void **unused)
@@ -220,6 +221,151 @@ static void elf64_loads_by_physical_addresses(void **unused)
     assert_int_equal(word(0x200000), 0x1BADB002);
     k.segment.p_memsz = UINT64_MAX;
     assert_int_equal(load_kernel(&r, &page), CL_NO_MEMORY);
+}
+
+struct pvh_kernel {
+    Elf64_Ehdr header;
+    Elf64_Phdr segment[2];
+    struct {
+        Elf64_Nhdr header;
+        char owner[8];
+        uint32_t value;
+    } other;
+    struct {
+        Elf64_Nhdr header;
+        char owner[4];
+        uint32_t value;
+    } entry;
+    uint8_t text[64];
+};
+
+/* As Linux has it: linked high, e_entry is physical, and the entry is not the first note. */
+static struct pvh_kernel pvh(void)
+{
+    struct pvh_kernel k = { 0 };
+
+    memcpy(k.header.e_ident, ELFMAG, SELFMAG);
+    k.header.e_ident[EI_CLASS] = ELFCLASS64;
+    k.header.e_ident[EI_DATA] = ELFDATA2LSB;
+    k.header.e_type = ET_EXEC;
+    k.header.e_machine = EM_X86_64;
+    k.header.e_entry = 0x1000000;
+    k.header.e_phoff = offsetof(struct pvh_kernel, segment);
+    k.header.e_phentsize = sizeof(Elf64_Phdr);
+    k.header.e_phnum = 2;
+    k.segment[0] = (Elf64_Phdr){ .p_type = PT_LOAD,
+                                 .p_offset = offsetof(struct pvh_kernel, text),
+                                 .p_vaddr = 0xFFFFFFFF81000000,
+                                 .p_paddr = 0x1000000,
+                                 .p_filesz = sizeof(k.text),
+                                 .p_memsz = 0x2000 };
+    k.segment[1] = (Elf64_Phdr){ .p_type = PT_NOTE,
+                                 .p_offset = offsetof(struct pvh_kernel, other),
+                                 .p_filesz = sizeof(k.other) + sizeof(k.entry),
+                                 .p_align = 4 };
+    k.other.header = (Elf64_Nhdr){ .n_namesz = 6, .n_descsz = 4, .n_type = 18 };
+    memcpy(k.other.owner, "Linux", 6);
+    k.entry.header = (Elf64_Nhdr){ .n_namesz = 4, .n_descsz = 4, .n_type = 18 };
+    memcpy(k.entry.owner, "Xen", 4);
+    k.entry.value = 0x1000020;
+    memset(k.text, 0x90, sizeof(k.text));
+    return k;
+}
+
+static void pvh_kernels_begin_at_their_note_with_a_start_info(void **unused)
+{
+    struct pvh_kernel k = pvh();
+    struct load_request r = request_of(&k, sizeof(k));
+    uint32_t info, entry, ram_bytes = 0;
+
+    (void)unused;
+    r.module = (const uint8_t *)"module";
+    r.module_bytes = 6;
+    memset(ram + 0x1000000, 0xEE, 0x2000);
+    assert_int_equal(load_kernel(&r, &page), CL_OK);
+    assert_int_equal(page.rip, 0x1000020);
+    assert_int_equal(page.cr0, 0x11);
+    assert_int_equal(page.cr4, 0);
+    assert_int_equal(page.segment[SEG_CS].limit, UINT32_MAX);
+    assert_int_equal(page.segment[SEG_TR].limit, 0x67);
+    assert_int_equal(ram[0x1000020], 0x90);
+    assert_int_equal(ram[0x1001FFF], 0);
+    info = (uint32_t)page.gpr[GPR_RBX];
+    assert_in_range(info, 0x1002000, 64 * MIB);
+    assert_int_equal(word(info), 0x336EC578);
+    assert_int_equal(word(info + 4), 1);
+    assert_int_equal(word(info + 12), 1);
+    assert_memory_equal(ram + word(word(info + 16)), "module", 7); /* and a zero behind it */
+    assert_int_equal(word(word(info + 16) + 8), 6);
+    assert_string_equal((char *)ram + word(info + 24), "one two");
+    assert_int_equal(word(info + 32), 0xF0000);
+    for (unsigned i = 0; i < word(info + 48); i++) {
+        entry = word(info + 40) + i * 24;
+        if (word(entry + 16) == 1)
+            ram_bytes += word(entry + 8);
+    }
+    assert_in_range(ram_bytes, 63 * MIB, 64 * MIB);
+}
+
+static void a_pvh_entry_may_be_eight_bytes_wide(void **unused)
+{
+    static const uint64_t wide = 0x1000020;
+    struct pvh_kernel k = pvh();
+    struct load_request r = request_of(&k, sizeof(k));
+
+    (void)unused;
+    k.segment[1].p_filesz += 4;
+    k.entry.header.n_descsz = 8;
+    memcpy(&k.entry.value, &wide, sizeof(k.entry.value));
+    memset(k.text, 0, 4); /* the upper half */
+    assert_int_equal(load_kernel(&r, &page), CL_OK);
+    assert_int_equal(page.rip, 0x1000020);
+    memset(k.text, 0xFF, 4);
+    assert_int_equal(load_kernel(&r, &page), CL_CORRUPT); /* above 4 GiB */
+}
+
+static void pvh_kernels_that_lie_are_refused_with_a_sentence(void **unused)
+{
+    struct pvh_kernel k;
+    struct load_request r = request_of(&k, sizeof(k));
+    char line[5000];
+
+    (void)unused;
+    k = pvh();
+    k.entry.value = 0x2000000; /* in no segment */
+    assert_int_equal(load_kernel(&r, &page), CL_CORRUPT);
+    assert_non_null(strstr(r.error, "0x2000000"));
+    k = pvh();
+    k.entry.header.n_type = 17;
+    assert_int_equal(load_kernel(&r, &page), CL_UNSUPPORTED);
+    k = pvh();
+    k.other.header.n_descsz = 0xFFFFFFFF; /* the next note lies far away */
+    assert_int_equal(load_kernel(&r, &page), CL_UNSUPPORTED);
+    k = pvh();
+    k.entry.header.n_namesz = 0xFFFFFFF0;
+    assert_int_equal(load_kernel(&r, &page), CL_UNSUPPORTED);
+    k = pvh();
+    k.segment[1].p_offset = UINT64_MAX - 8;
+    assert_int_equal(load_kernel(&r, &page), CL_UNSUPPORTED);
+    k = pvh();
+    k.segment[1].p_filesz = UINT64_MAX;
+    assert_int_equal(load_kernel(&r, &page), CL_UNSUPPORTED);
+    k = pvh();
+    k.segment[0].p_paddr = 0xFFFFF000;
+    assert_int_equal(load_kernel(&r, &page), CL_NO_MEMORY);
+    k = pvh();
+    r.module = (const uint8_t *)&k;
+    r.module_bytes = 60 * MIB;
+    assert_int_equal(load_kernel(&r, &page), CL_NO_MEMORY);
+    r.module = NULL;
+    memset(line, 'a', sizeof(line));
+    line[sizeof(line) - 1] = '\0';
+    r.command_line = line;
+    assert_int_equal(load_kernel(&r, &page), CL_CORRUPT);
+    r.command_line = "";
+    k.header.e_ident[EI_DATA] = ELFDATA2MSB;
+    assert_int_equal(load_kernel(&r, &page), CL_CORRUPT);
+    assert_non_null(strstr(r.error, "little-endian"));
 }
 
 #define BZIMAGE_BYTES (2048 + 8192)
@@ -315,6 +461,7 @@ static void random_damage_never_leaves_ram(void **unused)
 {
     uint8_t *k = bzimage();
     struct elf32_kernel e = elf32(), damaged;
+    struct pvh_kernel p = pvh(), damaged_pvh;
     uint32_t seed = 1;
 
     (void)unused;
@@ -327,6 +474,16 @@ static void random_damage_never_leaves_ram(void **unused)
             ((uint8_t *)&damaged)[(seed >> 8) % offsetof(struct elf32_kernel, text)] = (uint8_t)(seed >> 24);
         }
         memcpy(damaged.multiboot, e.multiboot, sizeof(e.multiboot));
+        (void)!load_kernel(&r, &page);
+    }
+    for (unsigned i = 0; i < 20000; i++) {
+        struct load_request r = request_of(&damaged_pvh, sizeof(damaged_pvh));
+
+        damaged_pvh = p;
+        for (unsigned n = 0; n < 4; n++) {
+            seed = seed * 1664525 + 1013904223;
+            ((uint8_t *)&damaged_pvh)[(seed >> 8) % offsetof(struct pvh_kernel, text)] = (uint8_t)(seed >> 24);
+        }
         (void)!load_kernel(&r, &page);
     }
     for (unsigned i = 0; i < 3000; i++) {
@@ -351,6 +508,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(multiboot_flat_images_lie_where_the_header_says, prepare, finish),
         cmocka_unit_test_setup_teardown(damaged_elf_files_are_refused_with_a_sentence, prepare, finish),
         cmocka_unit_test_setup_teardown(elf64_loads_by_physical_addresses, prepare, finish),
+        cmocka_unit_test_setup_teardown(pvh_kernels_begin_at_their_note_with_a_start_info, prepare, finish),
+        cmocka_unit_test_setup_teardown(a_pvh_entry_may_be_eight_bytes_wide, prepare, finish),
+        cmocka_unit_test_setup_teardown(pvh_kernels_that_lie_are_refused_with_a_sentence, prepare, finish),
         cmocka_unit_test_setup_teardown(linux_begins_by_its_boot_protocol, prepare, finish),
         cmocka_unit_test_setup_teardown(linux_images_that_lie_are_refused, prepare, finish),
         cmocka_unit_test_setup_teardown(random_damage_never_leaves_ram, prepare, finish),
