@@ -90,6 +90,14 @@ static const struct {
     { ZYDIS_MNEMONIC_VMMCALL, OP_HYPERCALL },
     { ZYDIS_MNEMONIC_XSETBV, OP_XSETBV },
     { ZYDIS_MNEMONIC_PAUSE, OP_PAUSE },
+    { ZYDIS_MNEMONIC_CALL, OP_FAR },
+    { ZYDIS_MNEMONIC_JMP, OP_FAR },
+    { ZYDIS_MNEMONIC_IRET, OP_FAR },
+    { ZYDIS_MNEMONIC_IRETD, OP_FAR },
+    { ZYDIS_MNEMONIC_INT, OP_INT },
+    { ZYDIS_MNEMONIC_INT1, OP_INT },
+    { ZYDIS_MNEMONIC_INT3, OP_INT },
+    { ZYDIS_MNEMONIC_INTO, OP_INT },
     { ZYDIS_MNEMONIC_VMRUN, OP_UNDEFINED },
     { ZYDIS_MNEMONIC_VMLOAD, OP_UNDEFINED },
     { ZYDIS_MNEMONIC_VMSAVE, OP_UNDEFINED },
@@ -262,6 +270,8 @@ static enum cl_status describe(struct instruction *i, const ZydisDecodedInstruct
     i->lock = (z->attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0;
     if (i->operation == OP_NONE)
         return CL_NOT_FOUND;
+    if (i->operation == OP_FAR || i->operation == OP_INT)
+        return CL_OK;
     if (i->operation == OP_MOV && move_system_register(i, operands))
         return CL_OK;
     /* MOVSD and CMPSD are SSE instructions too. */

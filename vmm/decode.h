@@ -80,6 +80,8 @@ enum operation {
     OP_HYPERCALL,
     OP_XSETBV,
     OP_PAUSE,
+    OP_FAR,      /* far CALL and JMP, IRET: only the length is told */
+    OP_INT,      /* INT n, INT1, INT3, INTO: the same */
     OP_UNDEFINED /* valid, but not for this guest: #UD */
 };
 

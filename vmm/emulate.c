@@ -231,7 +231,7 @@ static enum outcome fetch_and_decode(struct emulator *e)
         return fetched;
     }
     status = decode(&e->cache, bytes, available, e->mode, &e->instruction);
-    if (status == CL_OK)
+    if (status == CL_OK && e->instruction->operation != OP_FAR && e->instruction->operation != OP_INT)
         return DONE;
     if (status == CL_CORRUPT)
         return raise_plain(e, VECTOR_UD);
@@ -256,6 +256,10 @@ static enum outcome run_instruction(struct emulator *e)
                                                              : "page tables where there is no RAM",
                       NULL, 0);
         return REFUSED;
+    }
+    if (exit->reason == VCPU_EXIT_TASK_SWITCH) {
+        (void)!refuse(e, "page tables where there is no RAM", NULL, 0); /* unless it is refused for a better reason */
+        return emulate_task_switch(e);
     }
     STEP(fetch_and_decode(e));
     e->next_rip = (e->page->rip + e->instruction->length) & size_mask(e->mode == DECODE_64 ? 8 : 4);

@@ -126,5 +126,10 @@ uint64_t alu(struct emulator *e, unsigned operation, unsigned size, uint64_t to,
 /* emulate_string.c, emulate_system.c: whole instructions. */
 enum outcome emulate_string(struct emulator *e);
 enum outcome emulate_system(struct emulator *e);
+/* With PAE and outside of long mode the CPU loads the four PDPTEs whenever CR3 or the paging mode changes. */
+enum outcome load_pdptes(struct emulator *e, uint64_t cr0, uint64_t cr3, uint64_t cr4);
+
+/* emulate_task.c: VCPU_EXIT_TASK_SWITCH. */
+enum outcome emulate_task_switch(struct emulator *e);
 
 #endif

@@ -24,8 +24,7 @@ static enum outcome general_protection(struct emulator *e)
     return raise_code(e, VECTOR_GP, 0);
 }
 
-/* With PAE and outside of long mode the CPU loads the four PDPTEs whenever CR3 or the paging mode changes. */
-static enum outcome load_pdptes(struct emulator *e, uint64_t cr0, uint64_t cr3, uint64_t cr4)
+enum outcome load_pdptes(struct emulator *e, uint64_t cr0, uint64_t cr3, uint64_t cr4)
 {
     uint64_t entries[4];
 

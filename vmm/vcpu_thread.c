@@ -69,6 +69,8 @@ static void exit_emulate(struct vcpu_thread *t)
             break;
         }
     }
+    if (t->page->exit.reason == VCPU_EXIT_TASK_SWITCH)
+        groups |= VCPU_GROUP_SEGMENTS | VCPU_GROUP_DEBUG;
     if ((groups & ~t->page->valid) != 0 && !need_groups(t, groups))
         return;
     if (emulate(&t->emulator, t->page) != CL_OK) {
@@ -175,6 +177,7 @@ static void dispatch(struct vcpu_thread *t)
         break;
     case VCPU_EXIT_MEMORY:
     case VCPU_EXIT_DECODE:
+    case VCPU_EXIT_TASK_SWITCH:
         exit_emulate(t);
         break;
     case VCPU_EXIT_MSR:

@@ -2,7 +2,7 @@
 /* SOURCES: vmm/capsule.c vmm/bus.c vmm/machine.c vmm/irq.c vmm/pic8259.c vmm/ioapic.c vmm/uart16550.c vmm/pit8254.c
  * vmm/rtc.c vmm/pm.c vmm/i8042.c vmm/pvpanic.c vmm/debug_exit.c vmm/delay_ports.c tests/unit/vmm/crash_harness.c
  * vmm/decode.c vmm/emulate.c vmm/emulate_alu.c vmm/emulate_memory.c vmm/emulate_string.c vmm/emulate_system.c
- * vmm/guest_paging.c vmm/boot_state.c */
+ * vmm/emulate_task.c vmm/guest_paging.c vmm/boot_state.c */
 /* LIBS: zydis */
 /* fuzz_emulate.c: the input is an exit that has to be decoded: any code, any registers, any mode, any page tables. */
 #include <string.h>

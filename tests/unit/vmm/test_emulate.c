@@ -2,7 +2,7 @@
 /* SOURCES: vmm/capsule.c vmm/bus.c vmm/machine.c vmm/irq.c vmm/pic8259.c vmm/ioapic.c vmm/uart16550.c vmm/pit8254.c
  * vmm/rtc.c vmm/pm.c vmm/i8042.c vmm/pvpanic.c vmm/debug_exit.c vmm/delay_ports.c tests/unit/vmm/crash_harness.c
  * vmm/decode.c vmm/emulate.c vmm/emulate_alu.c vmm/emulate_memory.c vmm/emulate_string.c vmm/emulate_system.c
- * vmm/guest_paging.c vmm/boot_state.c */
+ * vmm/emulate_task.c vmm/guest_paging.c vmm/boot_state.c */
 /* LIBS: zydis */
 /* test_emulate.c: emulated instructions against the CPU that the test runs on, and against devices. */
 #include <stdlib.h>
@@ -711,6 +711,181 @@ static void refusals_show_the_bytes(void **unused)
     finish(g);
 }
 
+#define TASK_GDT 0x3000u
+#define TASK_TSS(number) (0x4000u + (number)*0x1000u)
+#define TASK_SELECTOR(number) (0x28u + (number)*8u)
+#define TASK_EIP(number) (CODE + (number)*0x100u)
+#define FAR_JUMP CODE_OF(0xEA, 0, 0, 0, 0, 0x30, 0)
+#define FAR_CALL CODE_OF(0x9A, 0, 0, 0, 0, 0x30, 0)
+
+static uint32_t get32(struct guest *g, uint64_t address)
+{
+    uint32_t value = 0;
+
+    assert_int_equal(guest_memory_read(&g->fake->machine.memory, address, &value, 4), CL_OK);
+    return value;
+}
+
+static void set32(struct guest *g, uint64_t address, uint32_t value)
+{
+    assert_int_equal(guest_memory_write(&g->fake->machine.memory, address, &value, 4), CL_OK);
+}
+
+/* 32-bit mode without paging in task 0; task 1 has been laid out. Descriptors: 8 code, 10h data, 18h absent data, 20h
+ * LDT, then the TSSs. */
+static struct guest *prepare_tasks(void)
+{
+    struct guest *g = prepare();
+
+    boot_state_flat32(&g->page, CODE, 8, 16);
+    set64(g, TASK_GDT + 0x08, UINT64_C(0x00CF9B000000FFFF));
+    set64(g, TASK_GDT + 0x10, UINT64_C(0x00CF92000000FFFF)); /* not yet accessed */
+    set64(g, TASK_GDT + 0x18, UINT64_C(0x00CF13000000FFFF));
+    set64(g, TASK_GDT + 0x20, UINT64_C(0x000082003000000F));
+    set64(g, TASK_GDT + TASK_SELECTOR(0), UINT64_C(0x00008B0000000067) | (uint64_t)TASK_TSS(0) << 16);
+    set64(g, TASK_GDT + TASK_SELECTOR(1), UINT64_C(0x0000890000000067) | (uint64_t)TASK_TSS(1) << 16);
+    g->page.gdtr = (struct vcpu_table){ .base = TASK_GDT, .limit = 0x37 };
+    g->page.segment[SEG_TR] =
+        (struct vcpu_segment){ .selector = TASK_SELECTOR(0), .limit = 0x67, .attributes = 0x8B, .base = TASK_TSS(0) };
+    g->page.dr[7] = 0x55F;
+    for (unsigned i = 0; i < 8; i++) {
+        g->page.gpr[i] = 0x1000 + i;
+        set32(g, TASK_TSS(1) + (10 + i) * 4, 0x2000 + i);
+        set32(g, TASK_TSS(1) + (18 + i) * 4, i == SEG_CS ? 8 : i < SEG_LDTR ? 0x10 : 0);
+    }
+    set32(g, TASK_TSS(1) + 25 * 4, 0);
+    set32(g, TASK_TSS(1) + 8 * 4, TASK_EIP(1));
+    set32(g, TASK_TSS(1) + 9 * 4, 0x246);
+    g->page.dirty = 0;
+    return g;
+}
+
+static enum cl_status step_task(struct guest *g, unsigned source, const void *code, size_t length)
+{
+    g->page.exit.task.selector = TASK_SELECTOR(source == 1 ? 0 : 1);
+    g->page.exit.task.source = (uint8_t)source;
+    return step(g, code, length, VCPU_EXIT_TASK_SWITCH);
+}
+
+static void a_far_call_enters_a_task_and_iret_leaves_it(void **unused)
+{
+    struct guest *g = prepare_tasks();
+
+    (void)unused;
+    g->page.rflags = 0xA47;
+    assert_int_equal(step_task(g, 0, FAR_CALL), CL_OK);
+    assert_int_equal(g->page.completion, VCPU_COMPLETE_RETRY);
+    assert_int_equal(g->page.rip, TASK_EIP(1));
+    assert_int_equal(g->page.rflags, 0x4246); /* NT */
+    assert_int_equal(g->page.gpr[GPR_RAX], 0x2000);
+    assert_int_equal(g->page.gpr[GPR_RSP], 0x2004);
+    assert_int_equal(g->page.segment[SEG_TR].selector, TASK_SELECTOR(1));
+    assert_int_equal(g->page.segment[SEG_TR].attributes, 0x8B);
+    assert_int_equal(g->page.segment[SEG_SS].attributes, 0xC093);
+    assert_int_equal(g->page.segment[SEG_SS].limit, UINT32_MAX);
+    assert_int_equal(g->page.segment[SEG_LDTR].attributes & SEG_ATTR_UNUSABLE, SEG_ATTR_UNUSABLE);
+    assert_int_equal(g->page.cr0 & 8, 8); /* TS */
+    assert_int_equal(g->page.dr[7], 0x40A);
+    assert_int_equal(g->page.dirty & 0xF, 0xF);
+    assert_int_equal(get32(g, TASK_TSS(0) + 8 * 4), CODE + 7);
+    assert_int_equal(get32(g, TASK_TSS(0) + 9 * 4), 0xA47);
+    assert_int_equal(get32(g, TASK_TSS(0) + 12 * 4), 0x1002);
+    assert_int_equal(get32(g, TASK_TSS(0) + 19 * 4) & 0xFFFF, 8);
+    assert_int_equal(get32(g, TASK_TSS(1)) & 0xFFFF, TASK_SELECTOR(0));
+    assert_int_equal(get32(g, TASK_GDT + TASK_SELECTOR(0) + 4) >> 8 & 0xFF, 0x8B); /* both are busy */
+    assert_int_equal(get32(g, TASK_GDT + TASK_SELECTOR(1) + 4) >> 8 & 0xFF, 0x8B);
+    assert_int_equal(get32(g, TASK_GDT + 0x14) >> 8 & 0xFF, 0x93); /* accessed */
+
+    set32(g, TASK_TSS(0) + 25 * 4, 0);
+    assert_int_equal(step_task(g, 1, CODE_OF(0xCF)), CL_OK);
+    assert_int_equal(g->page.rip, CODE + 7);
+    assert_int_equal(g->page.rflags, 0xA47);
+    assert_int_equal(g->page.gpr[GPR_RDI], 0x1007);
+    assert_int_equal(get32(g, TASK_TSS(1) + 9 * 4), 0x246); /* NT is not kept */
+    assert_int_equal(get32(g, TASK_TSS(1) + 8 * 4), TASK_EIP(1) + 1);
+    assert_int_equal(get32(g, TASK_GDT + TASK_SELECTOR(1) + 4) >> 8 & 0xFF, 0x89);
+    assert_int_equal(get32(g, TASK_GDT + TASK_SELECTOR(0) + 4) >> 8 & 0xFF, 0x8B);
+    finish(g);
+}
+
+static void a_far_jump_leaves_its_task_for_good(void **unused)
+{
+    struct guest *g = prepare_tasks();
+
+    (void)unused;
+    assert_int_equal(step_task(g, 2, FAR_JUMP), CL_OK);
+    assert_int_equal(g->page.rflags, 0x246);
+    assert_int_equal(get32(g, TASK_TSS(1)), 0);
+    assert_int_equal(get32(g, TASK_GDT + TASK_SELECTOR(0) + 4) >> 8 & 0xFF, 0x89);
+    finish(g);
+}
+
+static void a_fault_through_a_task_gate_restarts_its_instruction(void **unused)
+{
+    struct guest *g = prepare_tasks();
+
+    (void)unused;
+    set32(g, TASK_TSS(1) + 14 * 4, 0x9000);
+    g->page.exit.task.has_error_code = 1;
+    g->page.exit.task.error_code = 0x1234;
+    assert_int_equal(step_task(g, 3, CODE_OF(0xCD, 0x40)), CL_OK);
+    assert_int_equal(get32(g, TASK_TSS(0) + 8 * 4), CODE);
+    assert_int_equal(g->page.gpr[GPR_RSP], 0x8FFC);
+    assert_int_equal(get32(g, 0x8FFC), 0x1234);
+    finish(g);
+    g = prepare_tasks();
+    assert_int_equal(step_task(g, 3, CODE_OF(0xCD, 0x40)), CL_OK); /* but INT n is behind it */
+    assert_int_equal(get32(g, TASK_TSS(0) + 8 * 4), CODE + 2);
+    finish(g);
+}
+
+static void a_bad_segment_faults_in_the_new_task(void **unused)
+{
+    struct guest *g = prepare_tasks();
+
+    (void)unused;
+    set32(g, TASK_TSS(1) + (18 + SEG_FS) * 4, 0x18);
+    assert_int_equal(step_task(g, 0, FAR_CALL), CL_OK);
+    assert_int_equal(g->page.completion, VCPU_COMPLETE_EXCEPTION);
+    assert_int_equal(g->page.event.vector, 11);
+    assert_int_equal(g->page.event.error_code, 0x18);
+    assert_int_equal(g->page.rip, TASK_EIP(1));
+    assert_int_equal(g->page.gpr[GPR_RAX], 0x2000);
+    finish(g);
+}
+
+static void task_switches_that_are_not_emulated_are_refused_by_name(void **unused)
+{
+    struct guest *g = prepare_tasks();
+
+    (void)unused;
+    set64(g, TASK_GDT + TASK_SELECTOR(1), UINT64_C(0x0000810000000067) | (uint64_t)TASK_TSS(1) << 16);
+    assert_int_equal(step_task(g, 0, FAR_CALL), CL_UNSUPPORTED);
+    assert_non_null(strstr(g->emulator.reason, "16-bit TSS"));
+    finish(g);
+    g = prepare_tasks();
+    set32(g, TASK_TSS(1) + 9 * 4, 0x20002);
+    assert_int_equal(step_task(g, 0, FAR_CALL), CL_UNSUPPORTED);
+    assert_non_null(strstr(g->emulator.reason, "virtual-8086"));
+    assert_int_equal(g->page.rip, CODE);
+    finish(g);
+    g = prepare_tasks();
+    set64(g, TASK_GDT + TASK_SELECTOR(1), UINT64_C(0x0000890000000066) | (uint64_t)TASK_TSS(1) << 16);
+    assert_int_equal(step_task(g, 0, FAR_CALL), CL_OK);
+    assert_int_equal(g->page.event.vector, 10); /* #TS: too short */
+    finish(g);
+}
+
+static void far_transfers_are_not_run_outside_of_task_switches(void **unused)
+{
+    struct guest *g = prepare();
+
+    (void)unused;
+    assert_int_equal(STEP_MEMORY(g, IOAPIC, 0, 0xFF, 0x20), CL_UNSUPPORTED); /* JMP through a device */
+    assert_int_equal(STEP_MEMORY(g, IOAPIC, 0, 0xCD, 0x40), CL_UNSUPPORTED);
+    finish(g);
+}
+
 static void random_bytes_never_harm_the_emulator(void **unused)
 {
     struct guest *g = prepare();
@@ -786,6 +961,12 @@ int main(void)
         cmocka_unit_test(a_long_string_from_device_to_device_is_done_in_pieces),
         cmocka_unit_test(real_mode_uses_segments_and_limits),
         cmocka_unit_test(refusals_show_the_bytes),
+        cmocka_unit_test(a_far_call_enters_a_task_and_iret_leaves_it),
+        cmocka_unit_test(a_far_jump_leaves_its_task_for_good),
+        cmocka_unit_test(a_fault_through_a_task_gate_restarts_its_instruction),
+        cmocka_unit_test(a_bad_segment_faults_in_the_new_task),
+        cmocka_unit_test(task_switches_that_are_not_emulated_are_refused_by_name),
+        cmocka_unit_test(far_transfers_are_not_run_outside_of_task_switches),
         cmocka_unit_test(random_bytes_never_harm_the_emulator),
     };
 
