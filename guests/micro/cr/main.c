@@ -120,6 +120,13 @@ static void check_cr4(void)
     write_cr4(cr4);
 }
 
+/* Five levels of tables are not offered: neither announced nor taken, as for any other bit that CPUID does not have. */
+static void check_la57(void)
+{
+    CHECK_DEPARTURE("la57", !(cpuid_checked(7, 0).ecx & CPUID_7_ECX_LA57), "CPUID announces LA57");
+    CHECK_EQUAL(read_cr4() & CR4_LA57, 0, "CR4.LA57");
+}
+
 static void check_cr2_cr3(void)
 {
     uint64_t cr3 = read_cr3(), width = cpuid(0x80000008u, 0).eax & 0xFF;
@@ -171,6 +178,7 @@ void micro_main(void)
     check_cr0();
     check_lmsw();
     check_cr4();
+    check_la57();
     check_cr2_cr3();
     check_cr8();
     if (micro_on_cloison())

@@ -185,9 +185,42 @@ static void check_delivery(void)
     CHECK_EQUAL(read_cr2(), UNMAPPED, "CR2 in #DF");
 }
 
+static volatile uint32_t arrived;
+static volatile uint64_t arrived_rip;
+
+static void on_vector(struct micro_frame *frame)
+{
+    arrived = (uint32_t)frame->vector;
+    arrived_rip = frame->rip;
+}
+
+/* INT n reaches gate n for every n, as a software interrupt: vector 2 is no NMI, 18 no machine check, and no error code
+ * is pushed. The runtime's stubs expect one for some vectors: those are left out.
+ */
+static void check_every_vector(void)
+{
+    static uint8_t code[3] = { 0xCD, 0, 0xC3 };
+    static const uint8_t with_code[] = { 8, 10, 11, 12, 13, 14, 17, 21, 29, 30 };
+
+    for (unsigned n = 0, left_out = 0; n < 256; n++) {
+        if (left_out < sizeof(with_code) && with_code[left_out] == n) {
+            left_out++;
+            continue;
+        }
+        micro_handle((uint8_t)n, on_vector);
+        code[1] = (uint8_t)n;
+        arrived = ~0u;
+        asm volatile("call *%0" : : "r"(code) : "memory", "cc");
+        CHECK(arrived == n && arrived_rip == (uint64_t)code + 2, "INT %u: vector %u, return address %#lx", n, arrived,
+              arrived_rip);
+        micro_handle((uint8_t)n, NULL);
+    }
+}
+
 void micro_main(void)
 {
     check_simple();
+    check_every_vector();
     check_float();
     check_selectors();
     check_addresses();

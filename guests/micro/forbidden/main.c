@@ -59,6 +59,15 @@ static void check_others(void)
         CHECK_UNDEFINED("mwait", "mwait", false);
     CHECK_UNDEFINED("encls", ".byte 0x0F, 0x01, 0xCF", false);
     CHECK_UNDEFINED("pconfig", ".byte 0x0F, 0x01, 0xC5", false);
+    paging_allow_user();
+    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_MONITOR)) {
+        TRY_USER(2, "monitor", : : "a"(page), "c"(0), "d"(0) : "memory");
+        CHECK_DEPARTURE("undefined-monitor", micro_trap.vector == VECTOR_UD, "MONITOR at CPL 3: %s",
+                        trap_name(micro_trap.vector));
+        TRY_USER(2, "mwait", : : "a"(0), "c"(1) : "memory");
+        CHECK_DEPARTURE("undefined-mwait", micro_trap.vector == VECTOR_UD, "MWAIT with an extension at CPL 3: %s",
+                        trap_name(micro_trap.vector));
+    }
     TRY("mov $0xFFFF, %%ecx; rdpmc", : : : "rax", "rcx", "rdx", "memory");
     CHECK_DEPARTURE("rdpmc", micro_trap.vector == VECTOR_GP || micro_trap.vector == VECTOR_UD,
                     "RDPMC of a counter that is not there: %s", trap_name(micro_trap.vector));
@@ -82,6 +91,10 @@ static void check_caches(void)
     check_trap(VECTOR_NONE, "WBNOINVD");
     for (unsigned i = 0; i < 1000; i++)
         asm volatile("wbinvd" : : : "memory");
+    TRY_USER(2, "invd", : : : "memory");
+    check_trap_error(VECTOR_GP, 0, "INVD at CPL 3");
+    TRY_USER(2, "wbinvd", : : : "memory");
+    check_trap_error(VECTOR_GP, 0, "WBINVD at CPL 3");
 }
 
 void micro_main(void)

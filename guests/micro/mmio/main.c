@@ -58,6 +58,59 @@ static void check_arithmetic(void)
     CHECK_ON_SELECT("xchgl %%eax, (%%rdi)", 0x15, 0x16, 0x15, 0x16);
 }
 
+/* Instructions that read, change and write, with their flags, and what LOCK stands before in a kernel. */
+static void check_changes(void)
+{
+    CHECK_ON_SELECT("incl (%%rdi)", 0x1F, 0, 0, 0x20);
+    CHECK_ON_SELECT("decl (%%rdi); setz %%al", 0x01, 0, 1, 0x00);
+    CHECK_ON_SELECT("notl (%%rdi); andl $0xFF, (%%rdi)", 0x0F, 0, 0, 0xF0);
+    CHECK_ON_SELECT("negl (%%rdi); setc %%al; andl $0xFF, (%%rdi)", 0x01, 0, 1, 0xFF);
+    CHECK_ON_SELECT("stc; adcl $5, (%%rdi)", 0x03, 0, 0, 0x09);
+    CHECK_ON_SELECT("stc; sbbl $1, (%%rdi)", 0x03, 0, 0, 0x01);
+    CHECK_ON_SELECT("shll $2, (%%rdi)", 0x03, 0, 0, 0x0C);
+    CHECK_ON_SELECT("shrl $1, (%%rdi); setc %%al", 0x03, 0, 1, 0x01);
+    CHECK_ON_SELECT("sarl $1, (%%rdi)", 0x40, 0, 0, 0x20);
+    CHECK_ON_SELECT("mov $3, %%ecx; shll %%cl, (%%rdi)", 0x03, 0, 0, 0x18);
+    CHECK_ON_SELECT("xaddl %%eax, (%%rdi)", 0x03, 0x10, 0x03, 0x13);
+    CHECK_ON_SELECT("lock xaddl %%eax, (%%rdi)", 0x03, 0x10, 0x03, 0x13);
+    CHECK_ON_SELECT("mov $0x25, %%ecx; lock cmpxchgl %%ecx, (%%rdi)", 0x24, 0x24, 0x24, 0x25);
+    CHECK_ON_SELECT("mov $0x25, %%ecx; lock cmpxchgl %%ecx, (%%rdi)", 0x23, 0x24, 0x23, 0x23);
+    CHECK_ON_SELECT("btsl $4, (%%rdi); setc %%al", 0x01, 0, 0, 0x11);
+    CHECK_ON_SELECT("lock btsl $0, (%%rdi); setc %%al", 0x01, 0, 1, 0x01);
+    CHECK_ON_SELECT("lock btrl $0, (%%rdi); setc %%al", 0x01, 0, 1, 0x00);
+    CHECK_ON_SELECT("btcl $7, (%%rdi); setc %%al", 0x01, 0, 0, 0x81);
+    CHECK_ON_SELECT("mov $37, %%ecx; btl %%ecx, -4(%%rdi); setc %%al", 0x20, 0, 1, 0x20);
+    CHECK_ON_SELECT("lock andl $-2, (%%rdi)", 0x0F, 0, 0, 0x0E);
+    CHECK_ON_SELECT("lock incl (%%rdi)", 0x0F, 0, 0, 0x10);
+    CHECK_ON_SELECT("movnti %%eax, (%%rdi)", 0, 0x5A, 0x5A, 0x5A);
+    CHECK_ON_SELECT("testl $-1, (%%rdi); sets %%al", 0x80, 0, 0, 0x80);
+}
+
+/* Where an operand can lie: segments with a base, RIP, index registers without a base, far displacements. */
+static void check_addresses(void)
+{
+    uint64_t gs = rdmsr(MSR_GS_BASE);
+
+    wrmsr(MSR_FS_BASE, IOAPIC_PAGE - 0x1000);
+    wrmsr(MSR_GS_BASE, 0xFFFFFFFFFEC00000ull);
+    CHECK_ON_SELECT("movl %%fs:0x1000, %%eax", 0x21, ~0ull, 0x21, 0x21);
+    CHECK_ON_SELECT("mov $0x800, %%ecx; movl %%eax, %%fs:(, %%rcx, 2)", 0x21, 0x22, 0x22, 0x22);
+    CHECK_ON_SELECT("mov $1, %%ecx; shl $32, %%rcx; movl %%gs:(%%rcx), %%eax", 0x23, ~0ull, 0x23, 0x23);
+    wrmsr(MSR_FS_BASE, 0);
+    wrmsr(MSR_GS_BASE, gs);
+    CHECK_ON_SELECT("mov $0x7F600000, %%ecx; movl (, %%rcx, 2), %%eax", 0x24, ~0ull, 0x24, 0x24);
+    micro_pd[1][0] = IOAPIC_PAGE | PTE_P | PTE_W | PTE_PS | PTE_PCD | PTE_PWT; /* as far as RIP's displacement goes */
+    tlb_flush();
+    CHECK_ON_SELECT("movl micro_window(%%rip), %%eax", 0x25, ~0ull, 0x25, 0x25);
+    CHECK_ON_SELECT("orl $0x40, micro_window(%%rip)", 0x25, 0, 0, 0x65);
+    CHECK_ON_SELECT("lea 0x40(%%rdi), %%rcx; mov $-8, %%rdx; movl (%%rcx, %%rdx, 8), %%eax", 0x26, ~0ull, 0x26, 0x26);
+    CHECK_ON_SELECT("push %%r13; lea -0x12345(%%rdi), %%r13; movl 0x12345(%%r13), %%eax; pop %%r13", 0x27, ~0ull, 0x27,
+                    0x27);
+    CHECK_ON_SELECT(
+        "pushq %%rbx; mov %%rsp, %%rbx; mov %%rdi, %%rsp; movl (%%rsp), %%eax; mov %%rbx, %%rsp; popq %%rbx", 0x28,
+        ~0ull, 0x28, 0x28);
+}
+
 /* Results that are flags: SETcc into AL. */
 static void check_comparisons(void)
 {
@@ -96,6 +149,16 @@ static void check_strings(void)
     from = IOAPIC_PAGE;
     asm volatile("lodsl" : "=a"(count), "+S"(from) : : "memory");
     CHECK_EQUAL(count, 0x2D, "LODSD");
+    words[3] = 0x2D;
+    from = (uint64_t)&words[3];
+    to = IOAPIC_PAGE;
+    count = 1;
+    asm volatile("repe cmpsl; setz %b2" : "+S"(from), "+D"(to), "+c"(count) : : "memory", "cc");
+    CHECK(count == 1 && from == (uint64_t)&words[4], "CMPSD with IOREGSEL");
+    to = IOAPIC_PAGE;
+    count = 1;
+    asm volatile("repne scasl" : "+D"(to), "+c"(count) : "a"(0x2D) : "memory", "cc");
+    CHECK(count == 0 && to == IOAPIC_PAGE + 4, "SCASD on IOREGSEL");
 }
 
 static void check_registers(void)
@@ -166,6 +229,19 @@ static void check_absent(void)
     CHECK_ABSENT("testb $0x80, (%%rdi); setnz %%al", 0, 1);
     CHECK_ABSENT("cmpw $-1, (%%rdi); sete %%al", 0, 1);
     CHECK_ABSENT("cmpq $-1, (%%rdi); sete %%al", 0, 1);
+    CHECK_ABSENT("movswq (%%rdi), %%rax", 0, ~0ull);
+    CHECK_ABSENT("movsbw (%%rdi), %%ax", 0xABCD0000, 0xABCDFFFF);
+    CHECK_ABSENT("movzwq (%%rdi), %%rax", ~0ull, 0xFFFF);
+    CHECK_ABSENT("push %%r14; movb (%%rdi), %%r14b; movzbl %%r14b, %%eax; pop %%r14", 0, 0xFF);
+    CHECK_ABSENT("xor %%ecx, %%ecx; movb (%%rdi), %%ch; mov %%ecx, %%eax", 0, 0xFF00);
+    CHECK_ABSENT("incb (%%rdi); setz %%al", 0, 1);
+    CHECK_ABSENT("orw $1, (%%rdi); sets %%al", 0, 1);
+    CHECK_ABSENT("xaddw %%ax, (%%rdi)", 1, 0xFFFF);
+    CHECK_ABSENT("lock cmpxchgq %%rcx, (%%rdi)", 0, ~0ull);
+    CHECK_ABSENT("pushq (%%rdi); popq %%rax", 0, ~0ull);
+    CHECK_ABSENT("pushq %%rax; popq (%%rdi); movl (%%rdi), %%eax", 0, 0xFFFFFFFFull);
+    CHECK_ABSENT("movw -1(%%rdi), %%ax", 0, 0xFFFF);
+    CHECK_ABSENT("movl 0xFED(%%rdi), %%eax", 0, 0xFFFFFFFFull); /* across a page */
 }
 
 /* A copy out of nothing that crosses a page, and one byte by byte. */
@@ -191,6 +267,8 @@ void micro_main(void)
     ioapic_mask_all();
     check_moves();
     check_arithmetic();
+    check_changes();
+    check_addresses();
     check_comparisons();
     check_strings();
     check_registers();

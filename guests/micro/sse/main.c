@@ -99,6 +99,18 @@ static void check_fxsave(void)
     }
 }
 
+/* A VM begins with registers that hold nothing, the addresses of the last x87 instruction included: what another VM or
+ * the host did is not for it to see (SDM Vol. 3A table 10-1).
+ */
+static void check_nothing_left(void)
+{
+    asm volatile("fxsave64 %0" : "=m"(after) : : "memory");
+    for (unsigned i = 5; i < 24; i++)
+        CHECK(after[i] == 0, "byte %u of the x87 state is %#x at the beginning", i, after[i]);
+    for (unsigned i = X87_STATE; i < XMM_STATE + XMM_SIZE; i++)
+        CHECK(after[i] == 0, "byte %u of the x87 and XMM registers is %#x at the beginning", i, after[i]);
+}
+
 /* CR0.TS is the guest's own: #NM comes exactly when the guest has set it. */
 static void check_lazy(void)
 {
@@ -118,6 +130,8 @@ void micro_main(void)
     apic_write(APIC_TIMER_DIVIDE, APIC_TIMER_DIVIDE_BY_1);
     micro_handle(VECTOR_TIMER, irq_log_apic);
     write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
+    if (micro_on_cloison())
+        check_nothing_left();
     check_fxsave();
     if (cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
         check_xsave();
