@@ -31,8 +31,8 @@ static void get_control(const struct vcpu *vcpu, struct vcpu_page *page)
     page->cr0 = (save->cr0 & ~SVM_HOST_CR0) | (svm->cr0 & SVM_HOST_CR0);
     page->cr4 = (save->cr4 & ~SVM_HOST_CR4) | (svm->cr4 & SVM_HOST_CR4);
     page->cr8 = svm->vmcb->control.v_tpr & 0xF;
-    page->efer =
-        svm_efer_lma(save->efer, save->cr0) & ~EFER_SVME; /* Bochs 2.7 clears LMA before the exit of MOV to CR0 */
+    /* LMA by its definition: Bochs 2.7 clears it before the exit of the MOV to CR0 that would clear PG */
+    page->efer = svm_efer_lma(save->efer, save->cr0) & ~EFER_SVME;
     page->xcr0 = vcpu->xcr0;
     page->pdpte[0] = page->pdpte[1] = page->pdpte[2] = page->pdpte[3] = 0;
 }

@@ -242,6 +242,9 @@ static void svme_is_hidden_and_lma_follows_paging(void **state)
     assert_false(svm_vcpu_msr(&f->vcpu, MSR_EFER, true, &value));
     assert_true(svm_vcpu_msr(&f->vcpu, MSR_EFER, false, &value));
     assert_int_equal(value, EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE);
+    f->vmcb->save.efer &= ~EFER_LMA; /* as Bochs leaves it in the exit of the MOV to CR0 that is to clear PG */
+    svm_vcpu_get(&f->vcpu, VCPU_GROUP_CONTROL);
+    assert_int_equal(f->page->efer, EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE);
     f->page->cr0 &= ~CR0_PG;
     f->page->efer = EFER_LME | EFER_LMA;
     assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_CONTROL), CL_OK);
