@@ -32,7 +32,7 @@ static void get_control(const struct vcpu *vcpu, struct vcpu_page *page)
     page->cr4 = (save->cr4 & ~SVM_HOST_CR4) | (svm->cr4 & SVM_HOST_CR4);
     page->cr8 = svm->vmcb->control.v_tpr & 0xF;
     /* LMA by its definition: Bochs 2.7 clears it before the exit of the MOV to CR0 that would clear PG */
-    page->efer = svm_efer_lma(save->efer, save->cr0) & ~EFER_SVME;
+    page->efer = guest_efer_lma(save->efer, save->cr0) & ~EFER_SVME;
     page->xcr0 = vcpu->xcr0;
     page->pdpte[0] = page->pdpte[1] = page->pdpte[2] = page->pdpte[3] = 0;
 }

@@ -22,8 +22,9 @@ def image_tool(*words):
         raise emulator.MachineError(done.stdout.strip())
 
 
-def disk_image(folder, configuration):
-    """A disk image in `folder` that boots with `configuration` (TOML text; relative paths are those below `folder`)."""
+def disk_image(folder, configuration, kernel=None):
+    """A disk image in `folder` that boots with `configuration` (TOML text; relative paths are those below `folder`), and
+    with another kernel than ours, perhaps."""
     folder = str(folder)
     toml, system, disk = (os.path.join(folder, name) for name in ("config.toml", "system.img", "disk.img"))
     with open(toml, "w", encoding="utf-8") as file:
@@ -31,6 +32,8 @@ def disk_image(folder, configuration):
     with open(os.path.join(BUILD, "members.list"), encoding="utf-8") as file:
         members = [name + "=" + os.path.join(emulator.ROOT, path)
                    for name, _, path in (word.partition("=") for word in file.read().split())]
+    if kernel:
+        members = [f"kernel.elf={kernel}" if word.startswith("kernel.elf=") else word for word in members]
     image_tool("system", "-o", system, "--config", toml, *members)
     image_tool("disk", "-o", disk, "--loader", os.path.join(BUILD, "boot", "BOOTX64.EFI"), "--system", system)
     return disk

@@ -60,7 +60,7 @@ static inline void fixture_host(void)
 
     vmx_host = (struct vmx_host){
         .revision = FAKE_VMX_REVISION,
-        .may = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX & ~SECONDARY_VE, EPT_2M, VPID_INVVPID_ALL },
+        .may = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX >> 1, EPT_2M, VPID_INVVPID_ALL },
         .must = { 0x16, 0x04006172, 0x36DFB, 0x11FB & ~ENTRY_GUEST_64, 0 },
         .cr0_must = CR0_NE,
         .cr4_must = CR4_VMXE,
