@@ -25,16 +25,18 @@ guests-micro: $(MICRO_ELFS)
 
 $(MICRO_BUILD)/%.c.o: $(MICRO_SOURCE)/%.c guests/build.mk
 	@mkdir -p $(@D)
-	$(MICRO_CC) $(MICRO_CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CC      $<"
+	@$(MICRO_CC) $(MICRO_CFLAGS) -MMD -MP -c $< -o $@
 
 $(MICRO_BUILD)/%.asm.o: $(MICRO_SOURCE)/%.asm guests/build.mk
 	@mkdir -p $(@D)
-	nasm -f elf64 -I$(MICRO_SOURCE)/runtime/ -MD $(@:.o=.d) -o $@ $<
+	@echo "  NASM    $<"
+	@nasm -f elf64 -I$(MICRO_SOURCE)/runtime/ -MD $(@:.o=.d) -o $@ $<
 
 # The name is the only thing that differs in the runtime, so it is linked in as an object of its own.
 $(MICRO_BUILD)/%/name.o: guests/build.mk
 	@mkdir -p $(@D)
-	echo 'const char micro_name[] = "$*";' | $(MICRO_CC) $(MICRO_CFLAGS) -x c -c - -o $@
+	@echo 'const char micro_name[] = "$*";' | $(MICRO_CC) $(MICRO_CFLAGS) -x c -c - -o $@
 
 # Boot loaders of multiboot 1 want ELF32; the code in it is 64-bit all the same. A guest with a linker script of its own
 # is loaded in another way, and stays ELF64.
@@ -44,9 +46,10 @@ micro_output = $(if $(wildcard $(MICRO_SOURCE)/$(1)/link.ld),elf64-x86-64,elf32-
 define micro_rule
 $(MICRO_BUILD)/$(1).elf: $(MICRO_RUNTIME_OBJECTS) $(MICRO_BUILD)/$(1)/name.o $(call micro_link,$(1)) \
     $(patsubst $(MICRO_SOURCE)/%,$(MICRO_BUILD)/%.o,$(wildcard $(MICRO_SOURCE)/$(1)/*.c $(MICRO_SOURCE)/$(1)/*.asm))
-	ld -m elf_x86_64 -static -nostdlib -z noexecstack --no-warn-rwx-segments -T $(call micro_link,$(1)) \
+	@echo "  LD      $$@"
+	@ld -m elf_x86_64 -static -nostdlib -z noexecstack --no-warn-rwx-segments -T $(call micro_link,$(1)) \
 	    -o $$(@:.elf=.elf64) $$(filter %.o,$$^)
-	objcopy -O $(call micro_output,$(1)) --strip-debug $$(@:.elf=.elf64) $$@
+	@objcopy -O $(call micro_output,$(1)) --strip-debug $$(@:.elf=.elf64) $$@
 endef
 $(foreach name,$(MICRO_NAMES),$(eval $(call micro_rule,$(name))))
 

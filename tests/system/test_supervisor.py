@@ -13,6 +13,8 @@ import pytest
 from cloison import BUILD, Cloison, disk_image
 from machines import KINDS, on_each
 
+pytestmark = pytest.mark.minutes_in_bochs
+
 LINUX = os.path.join(BUILD, "guests", "linux")
 MICRO = os.path.join(BUILD, "guests", "micro")
 
