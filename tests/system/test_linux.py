@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from cloison import BUILD, disk_image
+from cloison import BUILD, QUICKLY, disk_image
 from machines import KINDS
 
 pytestmark = pytest.mark.minutes_in_bochs
@@ -49,7 +49,7 @@ name = "alpha"
 memory = "256M"
 kernel = "{LINUX}/vmlinuz"
 initrd = "{LINUX}/initramfs.cpio.gz"
-cmdline = "console=ttyS0 quiet"
+cmdline = "console=ttyS0 {QUICKLY}"
 console = "serial"
 on_crash = "restart"
 nics = [{{ network = "lan", ip = "10.0.0.1" }}]
@@ -59,7 +59,7 @@ name = "beta"
 memory = "192M"
 kernel = "{LINUX}/vmlinuz"
 initrd = "{LINUX}/initramfs.cpio.gz"
-cmdline = "console=hvc0 quiet"
+cmdline = "console=hvc0 {QUICKLY}"
 console = "virtio"
 nics = [{{ network = "lan", ip = "10.0.0.2" }}]
 disks = [{{ image = "disk.raw" }}]

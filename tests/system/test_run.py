@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from cloison import BUILD
+from cloison import BUILD, QUICKLY
 from emulator import ROOT
 from machines import KINDS, on_each
 
@@ -26,7 +26,7 @@ name = "{name}"
 memory = "192M"
 kernel = "{LINUX}/vmlinuz"
 initrd = "{LINUX}/initramfs.cpio.gz"
-cmdline = "console=ttyS0 quiet cloison.test={test}"
+cmdline = "console=ttyS0 {QUICKLY} cloison.test={test}"
 console = "serial"
 {more}
 """

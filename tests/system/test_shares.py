@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cloison import BUILD, disk_image
+from cloison import BUILD, QUICKLY, disk_image
 from machines import KINDS
 
 pytestmark = pytest.mark.minutes_in_bochs
@@ -26,7 +26,7 @@ name = "{name}"
 memory = "160M"
 kernel = "{LINUX}/vmlinuz"
 initrd = "{LINUX}/initramfs.cpio.gz"
-cmdline = "console=ttyS0 quiet"
+cmdline = "console=ttyS0 {QUICKLY}"
 console = "serial"
 weight = {weight}
 """

@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from cloison import BUILD, Cloison, disk_image
+from cloison import BUILD, QUICKLY, Cloison, disk_image
 from machines import KINDS, on_each
 
 pytestmark = pytest.mark.minutes_in_bochs
@@ -27,7 +27,7 @@ name = "{name}"
 memory = "192M"
 kernel = "{LINUX}/vmlinuz"
 initrd = "{LINUX}/initramfs.cpio.gz"
-cmdline = "console=hvc0 quiet"
+cmdline = "console=hvc0 {QUICKLY}"
 nics = [{{ network = "lan" }}]
 """
 
