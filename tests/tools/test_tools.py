@@ -57,16 +57,18 @@ def test_failed_and_skipped_tests_are_counted_once(tmp_path):
 
 
 def test_the_matrix_says_what_passed_and_failed_on_each_machine(tmp_path):
-    case = '<testcase classname="tests.system.test_boot"><properties><property name="machine" value="{}"/></properties>{}</testcase>'
+    case = '<testcase classname="tests.system.test_boot" name="{}"><properties><property name="machine" value="{}"/></properties>{}</testcase>'
     first, second = tmp_path / "first.xml", tmp_path / "second.xml"
-    first.write_text("<testsuites><testsuite>" + case.format("qemu-epyc", "") + case.format("qemu-epyc", "<failure/>") +
+    first.write_text("<testsuites><testsuite>" + case.format("a", "qemu-epyc", "") + case.format("b", "qemu-epyc", "<failure/>") +
+                     case.format("c", "qemu-epyc", "<error/>") +
                      "</testsuite></testsuites>")
-    second.write_text("<testsuites>" + case.format("qemu-epyc", "<skipped/>") + case.format("bochs-ryzen", "") + "</testsuites>")
+    second.write_text("<testsuites>" + case.format("b@group", "qemu-epyc", "") + case.format("d", "qemu-epyc", "<skipped/>") +
+                      case.format("a", "bochs-ryzen", "") + "</testsuites>")
     matrix = load("matrix")
     counts = matrix.results([first, second])
-    assert counts == {("test_boot", "qemu-epyc"): [1, 2], ("test_boot", "bochs-ryzen"): [1, 0]}
+    assert counts == {("test_boot", "qemu-epyc"): [2, 2], ("test_boot", "bochs-ryzen"): [1, 0]}
     row = next(line for line in matrix.table(counts).splitlines() if "`test_boot`" in line)
-    assert row.split(" | ")[1:] == ["**2 of 3 failed**", "–", "–", "1 passed |"]
+    assert row.split(" | ")[1:] == ["**2 of 4 failed**", "–", "–", "1 passed |"]
 
 
 def test_rules_come_from_the_comments_of_a_test(tmp_path, monkeypatch):
