@@ -85,6 +85,19 @@ static void check_outs(void)
         CHECK_EQUAL(inb(port), 63, "the last byte of FS REP OUTSB");
     }
     wrmsr(MSR_FS_BASE, 0);
+    port = PORT_ABSENT;
+    {
+        STRING("rep outsw", buffer + PAGE_SIZE - 3, 40); /* one word lies on two pages */
+        CHECK(rcx == 0 && rsi == (uint64_t)buffer + PAGE_SIZE + 77, "REP OUTSW leaves RCX %#lx", rcx);
+    }
+    {
+        STRING("std; rep outsl; cld", buffer + PAGE_SIZE + 6, 5);
+        CHECK(rcx == 0 && rsi == (uint64_t)buffer + PAGE_SIZE - 14, "REP OUTSD with DF leaves RCX %#lx", rcx);
+    }
+    {
+        STRING("outsl", buffer, 9);
+        CHECK(rcx == 9 && rsi == (uint64_t)buffer + 4, "OUTSD without REP leaves RCX %#lx", rcx);
+    }
 }
 
 static void check_ins(void)
@@ -111,6 +124,17 @@ static void check_ins(void)
         STRING("std; rep insl; cld", buffer + 100, 3);
         CHECK(rcx == 0 && rdi == (uint64_t)buffer + 88, "REP INSD with DF leaves RCX %#lx", rcx);
         CHECK(buffer[91] == 0 && buffer[92] == 0xFF && buffer[103] == 0xFF && buffer[104] == 0, "REP INSD with DF");
+    }
+    {
+        STRING("rep insl", buffer + PAGE_SIZE - 6, 300); /* more than anybody does at once, and across a page */
+        CHECK(rcx == 0 && rdi == (uint64_t)buffer + PAGE_SIZE + 1194, "REP INSD leaves RCX %#lx", rcx);
+        CHECK(buffer[PAGE_SIZE - 7] == 0 && buffer[PAGE_SIZE - 6] == 0xFF && buffer[PAGE_SIZE + 1193] == 0xFF &&
+                  buffer[PAGE_SIZE + 1194] == 0,
+              "REP INSD writes beside its buffer");
+    }
+    {
+        STRING("addr32 insb", (uint64_t)buffer | 0xABCD00000000ull, 3);
+        CHECK(rcx == 3 && rdi == (uint64_t)buffer + 1, "INSB with 32-bit addresses leaves RDI %#lx", rdi);
     }
 }
 
