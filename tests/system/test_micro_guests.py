@@ -76,7 +76,7 @@ class Saying:
 def boot(folder, kind, guests):
     """Boot once with `guests`: name → Saying. A failed guest ends the run of all: see run_all()."""
     image = cloison.disk_image(folder, configuration(guests))
-    machine = kind.boot(machine=emulator.Machine, image=image)
+    machine = kind.boot(memory=2048, machine=emulator.Machine, image=image)
     deadline = time.monotonic() + SECONDS * kind.patience
     ended = "time-out"
     with machine:
