@@ -34,9 +34,10 @@ ORDINARY = [
     r"\[Firmware Bug\]: TSC doesn't count with P0 frequency!",  # KVM shows guests a zero there, too
     r"Warning: unable to open an initial console",  # hvc0 comes with a module
     r"clocksource: Long readout interval, skipping watchdog check",  # the emulator did not run for half a second
+    r"hrtimer: interrupt took \d{1,9} ns$",  # nor here, in the middle of a timer interrupt, for less than a second
 ]
 # What it would not say at any level.
-SUSPICIOUS = r"unstable|lockup|stall|Call Trace|clocksource: (timekeeping watchdog|Watchdog)|hrtimer: interrupt took|" \
+SUSPICIOUS = r"unstable|lockup|stall|Call Trace|clocksource: (timekeeping watchdog|Watchdog)|" \
              r"spurious|nobody cared|unchecked MSR|fail to add MMCONFIG|doesn't work|not working"
 
 CONFIGURATION = f"""
@@ -327,7 +328,7 @@ def test_dmesg_has_no_warning_that_a_kvm_guest_would_not_show(machine):
         lines = in_guest(machine, name, "dmesg -r").splitlines()
         assert len(lines) > 100
         odd = [line for line in lines if re.match("<[0-4]>", line) and not any(re.search(o, line) for o in ORDINARY)]
-        odd += [line for line in lines if re.search(SUSPICIOUS, line)]
+        odd += [line for line in lines if re.search(SUSPICIOUS, line) and line not in odd]
         assert not odd, f"{name}: " + "\n".join(odd)
 
 
