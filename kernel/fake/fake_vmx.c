@@ -38,7 +38,7 @@ struct msr {
 struct cpu cpus[MAX_CPUS];
 struct fake_vmx_cpu fake_vmx_cpus[MAX_CPUS];
 void (*fake_vmx_guest)(void);
-uint64_t xstate_mask = 7, tsc_hz = 1000000000;
+uint64_t tsc_hz = 1000000000;
 
 static struct region regions[REGIONS];
 static unsigned region_count;

@@ -24,8 +24,6 @@
 
 #define FIXTURE_ASIDS 16u
 
-uint64_t xstate_mask = 7;
-
 void svm_vmsave(uint64_t area_pa)
 {
     fail_msg("VMSAVE of %lx in a unit test", area_pa);
@@ -50,12 +48,8 @@ struct fixture {
     struct vcpu_page *page;
 };
 
-static inline int fixture_setup(void **state)
+static inline void fixture_host(void)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-
-    fake_pool_create(UINT64_C(8) << 20);
-    f->account = fake_account_create(UINT64_C(4) << 20, 0);
     svm_host = (struct svm_host){
         .features = SVM_FEATURE_NP,
         .asid_count = FIXTURE_ASIDS,
@@ -66,6 +60,15 @@ static inline int fixture_setup(void **state)
         .cr4_valid = 0x7FF | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PCIDE,
         .efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE,
     };
+}
+
+static inline int fixture_setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    fake_pool_create(UINT64_C(8) << 20);
+    f->account = fake_account_create(UINT64_C(4) << 20, 0);
+    fixture_host();
     f->vcpu.vm = &f->vm;
     f->vcpu.xcr0 = 1;
     f->vcpu.page = f->page = pool_take(f->account, PAGE_SIZE);
