@@ -29,6 +29,7 @@ void guest_cpu_probe(void);
 #define DR6_EVENTS (UINT64_C(0xE000) | DR6_BREAKPOINTS)
 #define DR6_FIXED UINT64_C(0xFFFF0FF0)
 #define DR7_FIXED (UINT64_C(1) << 10)
+#define DR7_VALID UINT64_C(0xFFFF23FF)
 
 /* An event on its way into the guest, in the form of EVENTINJ, which is that of VM-entry interruption information with the
  * error code above it (APM Vol. 2 15.20, SDM Vol. 3C table 25-17). */
@@ -62,6 +63,17 @@ bool guest_pat_valid(uint64_t pat);
 static inline uint64_t guest_efer_lma(uint64_t efer, uint64_t cr0)
 {
     return (efer & EFER_LME) && (cr0 & CR0_PG) ? efer | EFER_LMA : efer & ~EFER_LMA;
+}
+
+/* DR6 and DR7 with the bits that no guest chooses as they always are (SDM Vol. 3B 18.2, Vol. 3C 27.3.2.1). */
+static inline uint64_t guest_dr6(uint64_t dr6)
+{
+    return (dr6 & DR6_EVENTS) | DR6_FIXED;
+}
+
+static inline uint64_t guest_dr7(uint64_t dr7)
+{
+    return (dr7 & DR7_VALID) | DR7_FIXED;
 }
 
 static inline bool guest_canonical(uint64_t address)

@@ -53,7 +53,7 @@ static void get_events(const struct svm_vcpu *svm, struct vcpu_page *page)
     struct vcpu_events *event = &page->event;
 
     *event = (struct vcpu_events){
-        .nmi_blocked = svm->nmi_blocked,
+        .nmi_blocked = svm->nmi_blocked && guest_event_type(queued) != EVENT_TYPE_NMI,
         .nmi_pending = event->nmi_pending,
         .interrupt_shadow = (vmcb->control.interrupt_state & INTERRUPT_SHADOW) != 0,
         .activity = event->activity,
@@ -102,8 +102,8 @@ static void fill(struct vmcb_save *save, const struct vcpu_page *page, uint32_t 
         save->efer = guest_efer_lma(page->efer, page->cr0) | EFER_SVME;
     }
     if (groups & VCPU_GROUP_DEBUG) {
-        save->dr6 = page->dr[6] | DR6_FIXED;
-        save->dr7 = page->dr[7] | DR7_FIXED;
+        save->dr6 = guest_dr6(page->dr[6]);
+        save->dr7 = guest_dr7(page->dr[7]);
     }
     for (unsigned i = 0; i < SVM_REGISTER_COUNT && (groups & VCPU_GROUP_MSRS); i++)
         if (svm_registers[i].page != 0)

@@ -50,14 +50,23 @@ static void get_registers(struct vcpu_page *page, uint32_t groups)
     }
 }
 
+/* Whether a descriptor counted in pages no instruction shows once it is loaded: G is as the limit makes it. */
+static void get_segments(struct vcpu_page *page)
+{
+    get_registers(page, VCPU_GROUP_SEGMENTS);
+    normalise_segments(page);
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        if (page->segment[i].limit <= LIMIT_BYTES_MAX)
+            page->segment[i].attributes &= ~ATTR_GRANULAR;
+}
+
 /* VCPU_GROUP_CODE. */
 static void get_code(struct vcpu_page *page)
 {
     uint32_t cs = (uint32_t)vmx_read(VMCS_OF(VMCS_GUEST_ACCESS, SEG_CS));
 
     if (!(cs & SEG_ATTR_LONG) || !(vmx_read(VMCS_GUEST_EFER) & EFER_LMA)) {
-        get_registers(page, VCPU_GROUP_SEGMENTS);
-        normalise_segments(page);
+        get_segments(page);
         return;
     }
     page->segment[SEG_CS].attributes = cs;
@@ -115,10 +124,10 @@ void vmx_vcpu_get(struct vcpu *vcpu, uint32_t groups)
 
     vmx_registers_save(vmx, groups);
     vmx_open(vmx);
-    if (groups & (VCPU_GROUP_SEGMENTS | VCPU_GROUP_DEBUG | VCPU_GROUP_MSRS))
-        get_registers(page, groups);
+    if (groups & (VCPU_GROUP_DEBUG | VCPU_GROUP_MSRS))
+        get_registers(page, groups & (VCPU_GROUP_DEBUG | VCPU_GROUP_MSRS));
     if (groups & VCPU_GROUP_SEGMENTS)
-        normalise_segments(page);
+        get_segments(page);
     else if (groups & VCPU_GROUP_CODE)
         get_code(page);
     if (groups & VCPU_GROUP_CONTROL)
@@ -153,8 +162,8 @@ static void fill(struct vmx_guest *g, uint32_t groups)
             memset(page->pdpte, 0, sizeof page->pdpte);
     }
     if (groups & VCPU_GROUP_DEBUG) {
-        page->dr[6] |= DR6_FIXED;
-        page->dr[7] |= DR7_FIXED;
+        page->dr[6] = guest_dr6(page->dr[6]);
+        page->dr[7] = guest_dr7(page->dr[7]);
     }
     if (groups & VCPU_GROUP_EVENTS) {
         g->event = guest_event_make(event->type, event->vector, event->has_error_code, event->error_code);

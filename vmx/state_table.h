@@ -22,5 +22,6 @@ extern const struct vmx_register vmx_registers[VMX_REGISTER_COUNT];
 #define ATTR_DPL (3u << SEG_ATTR_DPL_SHIFT)
 #define ATTR_GRANULAR (1u << 15)
 #define ATTR_RESERVED (~(uint32_t)(0xF0FF | SEG_ATTR_UNUSABLE))
+#define LIMIT_BYTES_MAX 0xFFFFFu /* without G */
 
 #endif
