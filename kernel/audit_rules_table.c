@@ -33,6 +33,9 @@ static void msr_rules(struct report *r, const uint64_t *msr)
              msr[addresses[i]]);
     rule(r, "PAT has an unsupported type", "3A 12.12.2", !guest_pat_valid(msr[VCPU_MSR_PAT]), msr[VCPU_MSR_PAT]);
     rule(r, "TSC_AUX has more than 32 bits", "3B 18.17.2", msr[VCPU_MSR_TSC_AUX] > UINT32_MAX, msr[VCPU_MSR_TSC_AUX]);
+    rule(r, "SFMASK has more than 32 bits", "4 2.1", msr[VCPU_MSR_SFMASK] > UINT32_MAX, msr[VCPU_MSR_SFMASK]);
+    rule(r, "SYSENTER_CS has more than 32 bits", "4 2.1", msr[VCPU_MSR_SYSENTER_CS] > UINT32_MAX,
+         msr[VCPU_MSR_SYSENTER_CS]);
     rule(r, "XSS is not offered", "1 13.3", msr[VCPU_MSR_XSS] != 0, msr[VCPU_MSR_XSS]);
 }
 
@@ -45,6 +48,9 @@ static void event_rules(struct report *r, const struct vcpu_events *e)
          e->vector);
     rule(r, "this exception has no error code", "3A 6.3.1",
          exception && e->has_error_code && !guest_exception_has_error(e->vector), e->vector);
+    rule(r, "the error code has more than 16 bits", "3C 27.2.1.3",
+         exception && e->has_error_code && e->error_code > UINT16_MAX, e->error_code);
+    rule(r, "there is no such activity", "3C 25.4.2", e->activity > VCPU_WAIT_FOR_SIPI, e->activity);
 }
 
 unsigned audit_page(const struct vcpu_page *p, uint32_t groups, struct finding *findings, unsigned capacity)

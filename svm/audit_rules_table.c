@@ -71,15 +71,33 @@ unsigned svm_audit_state(const struct vmcb_save *s, struct finding *findings, un
     return report.count;
 }
 
-unsigned svm_audit_control(const struct vmcb_control *c, const struct vmcb_save *s, struct finding *findings,
-                           unsigned capacity)
+/* 15.20: the event to be injected. */
+static void event_rules(struct report *r, uint64_t event, const struct vmcb_save *s)
 {
-    struct report report = report_begin("APM Vol. 2 ", findings, capacity), *r = &report;
-    uint64_t event = c->event_injection, vector = event & EVENT_VECTOR;
+    uint64_t vector = event & EVENT_VECTOR;
     unsigned type = guest_event_type(event);
     bool valid = event & EVENT_VALID, exception = valid && type == EVENT_TYPE_EXCEPTION;
     bool known = type == EVENT_TYPE_INTR || (type >= EVENT_TYPE_NMI && type <= EVENT_TYPE_SOFTWARE);
     bool code_64 = (s->efer & EFER_LMA) && (s->cs.attributes & 0x200);
+
+    rule(r, "EVENTINJ has a reserved type", "15.20", valid && !known, event);
+    rule(r, "EVENTINJ is an exception with vector 2 or above 31", "15.20", exception && (vector == 2 || vector > 31),
+         event);
+    rule(r, "EVENTINJ is #BR in 64-bit mode", "15.20", exception && vector == VECTOR_BR && code_64, event);
+}
+
+unsigned svm_audit_event(uint64_t event, const struct vmcb_save *s, struct finding *findings, unsigned capacity)
+{
+    struct report report = report_begin("APM Vol. 2 ", findings, capacity);
+
+    event_rules(&report, event, s);
+    return report.count;
+}
+
+unsigned svm_audit_control(const struct vmcb_control *c, const struct vmcb_save *s, struct finding *findings,
+                           unsigned capacity)
+{
+    struct report report = report_begin("APM Vol. 2 ", findings, capacity), *r = &report;
 
     rule(r, "the VMRUN intercept is clear", "15.5.1", !(c->intercept_2 & INTERCEPT_VMRUN), c->intercept_2);
     rule(r, "the MSR permission map reaches beyond physical memory", "15.5.1",
@@ -88,10 +106,7 @@ unsigned svm_audit_control(const struct vmcb_control *c, const struct vmcb_save 
          (c->intercept_1 & INTERCEPT_IOIO_PROT) && beyond(c->iopm_base, IOPM_BYTES), c->iopm_base);
     rule(r, "ASID is zero", "15.5.1", c->asid == 0, c->asid);
     rule(r, "ASID is not below the processor's number of ASIDs", "15.16", c->asid >= svm_host.asid_count, c->asid);
-    rule(r, "EVENTINJ has a reserved type", "15.20", valid && !known, event);
-    rule(r, "EVENTINJ is an exception with vector 2 or above 31", "15.20", exception && (vector == 2 || vector > 31),
-         event);
-    rule(r, "EVENTINJ is #BR in 64-bit mode", "15.20", exception && vector == VECTOR_BR && code_64, event);
+    event_rules(r, c->event_injection, s);
     rule(r, "an MBZ bit of nCR3 is set", "15.25.4",
          (c->nested_control & NESTED_PAGING) &&
              (c->nested_cr3 >> guest_cpu.physical_bits != 0 || !is_aligned(c->nested_cr3, PAGE_SIZE)),

@@ -115,12 +115,12 @@ static void fill(struct vmcb_save *save, const struct vcpu_page *page, uint32_t 
 }
 
 /* A software interrupt or exception needs no queue: RIP stands on its instruction. */
-static void commit_events(struct svm_vcpu *svm, const struct vcpu_events *event)
+static void commit_events(struct svm_vcpu *svm, const struct vcpu_events *event, uint64_t injection)
 {
     struct vmcb_control *control = &svm->vmcb->control;
 
     svm_step_end(svm);
-    control->event_injection = guest_event_make(event->type, event->vector, event->has_error_code, event->error_code);
+    control->event_injection = injection;
     control->interrupt_state = event->interrupt_shadow ? INTERRUPT_SHADOW : 0;
     svm->pending_debug = event->pending_debug & DR6_EVENTS;
     svm->deferred = 0;
@@ -141,13 +141,17 @@ enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
     struct vmcb *vmcb = svm->vmcb;
     struct vcpu_page page = *(const volatile struct vcpu_page *)vcpu->page;
     struct vmcb_save save = vmcb->save;
+    const struct vcpu_events *event = &page.event;
+    uint64_t injection = vmcb->control.event_injection;
     struct finding finding;
 
     if (audit_page(&page, groups, &finding, 1) != 0 ||
         ((groups & VCPU_GROUP_SEGMENTS) && svm_audit_segments(&page, &finding, 1) != 0))
         return finding_refuse(&finding);
     fill(&save, &page, groups);
-    if (svm_audit_state(&save, &finding, 1) != 0)
+    if (groups & VCPU_GROUP_EVENTS)
+        injection = guest_event_make(event->type, event->vector, event->has_error_code, event->error_code);
+    if (svm_audit_state(&save, &finding, 1) != 0 || svm_audit_event(injection, &save, &finding, 1) != 0)
         return finding_refuse(&finding);
 
     if (paging_changed(&save, &vmcb->save))
@@ -168,7 +172,7 @@ enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
             vmcb->save.dr7 = DR7_FIXED;
     }
     if (groups & VCPU_GROUP_EVENTS)
-        commit_events(svm, &page.event);
+        commit_events(svm, event, injection);
     if (groups & VCPU_GROUP_MSRS) {
         svm->tsc_aux = page.msr[VCPU_MSR_TSC_AUX];
         vcpu->tsc_offset = page.msr[VCPU_MSR_TSC] - x86_rdtsc();

@@ -30,6 +30,8 @@ static bool switched_write(struct vmx_vcpu *vmx, uint32_t index, uint64_t value)
 
     if ((index == MSR_LSTAR || index == MSR_CSTAR) && !guest_canonical(value))
         return false;
+    if (index == MSR_SFMASK && value > UINT32_MAX)
+        return false;
     vmx->msr[name] = value;
     x86_wrmsr(index, value);
     return true;

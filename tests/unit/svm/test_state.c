@@ -317,6 +317,17 @@ static void events_travel_with_their_payload(void **state)
     assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_EVENTS), CL_BAD_ARGUMENT);
     f->page->event.type = 9;
     assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_EVENTS), CL_BAD_ARGUMENT);
+    f->page->event = (struct vcpu_events){ .type = VCPU_EVENT_EXCEPTION, .vector = VECTOR_BR };
+    f->vmcb->save.efer |= EFER_LMA;
+    f->vmcb->save.cs.attributes |= VMCB_SEGMENT_LONG; /* where BOUND is no instruction */
+    assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_EVENTS), CL_BAD_ARGUMENT);
+    f->vmcb->save.cs.attributes &= (uint16_t)~VMCB_SEGMENT_LONG;
+    f->page->event = (struct vcpu_events){ .type = VCPU_EVENT_NMI, .vector = VECTOR_NMI };
+    assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_EVENTS), CL_OK);
+    assert_true(f->vmcb->control.intercept_1 & INTERCEPT_IRET); /* its delivery begins the blocking */
+    svm_vcpu_get(&f->vcpu, VCPU_GROUP_EVENTS);
+    assert_int_equal(f->page->event.type, VCPU_EVENT_NMI);
+    assert_int_equal(f->page->event.nmi_blocked, 0);
     f->page->event.type = VCPU_EVENT_SOFT_INTERRUPT; /* RIP stands on it: it is run again */
     assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_EVENTS), CL_OK);
     assert_int_equal(f->vmcb->control.event_injection, 0);
