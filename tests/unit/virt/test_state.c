@@ -22,7 +22,7 @@
 #include "tests/unit/virt/backend.h"
 #include "tests/unit/virt/legal_state.h"
 
-#define ROUNDS 20000u
+#define ROUNDS 30000u
 #define SIDES 2u
 
 struct side {
@@ -339,14 +339,26 @@ static uint64_t any(void)
     return values[fake_random(ARRAY_SIZE(values))];
 }
 
-/* One word of the state becomes something else, or one bit of it; which, knows nothing of what is legal. */
+/* One word of the state becomes something else, or one bit of it, or another event waits; which, knows nothing of what is
+ * legal. */
 static void disturb(struct vcpu_page *p)
 {
     const struct field *field = &fields[fake_random(ARRAY_SIZE(fields))];
     uint32_t *word = (uint32_t *)((char *)p + field->offset + fake_random(field->size / 4) * 4);
 
-    if (fake_random(16) == 0)
+    switch (fake_random(8)) {
+    case 0:
+        p->event.type = (uint8_t)fake_random(7);
+        p->event.vector = (uint8_t)fake_random(fake_random(2) ? 256 : 20);
+        p->event.has_error_code = (uint8_t)fake_random(3);
+        p->event.error_code = (uint32_t)any();
+        return;
+    case 1:
         word = (uint32_t *)(fake_random(2) ? &p->rip : &p->rflags);
+        break;
+    default:
+        break;
+    }
     *word = fake_random(2) ? (uint32_t)any() : *word ^ 1u << fake_random(32);
 }
 
@@ -457,13 +469,15 @@ static void disturbed_states_are_refused_or_taken_in_normal_form(void **state)
 
     fake_random_seed(6);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        struct vcpu_page before, asked;
+        struct vcpu_page before, asked, other;
         const char *mode = legal_state(&before);
         uint32_t groups = fake_random(2) ? VCPU_GROUP_ALL : (uint32_t)fake_random(VCPU_GROUP_ALL + 1);
 
         asked = before;
-        if (fake_random(4) == 0)
-            mode = legal_state(&asked);
+        if (fake_random(4) == 0) {
+            (void)legal_state(&other);
+            take_over(&asked, &other, (uint32_t)fake_random(VCPU_GROUP_ALL + 1));
+        }
         for (unsigned i = (unsigned)fake_random(4) + 1; i > 0; i--)
             disturb(&asked);
         for (unsigned i = 0; i < SIDES; i++) {
