@@ -81,6 +81,7 @@ void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups)
         for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++)
             if (svm_registers[i].page != 0)
                 *svm_page_field(page, i) = *svm_register_field(&svm->vmcb->save, i);
+        page->msr[VCPU_MSR_SFMASK] &= UINT32_MAX; /* of the reserved bits QEMU keeps what a guest's WRMSR sets */
         page->msr[VCPU_MSR_TSC_AUX] = svm->tsc_aux;
         page->msr[VCPU_MSR_TSC] = x86_rdtsc() + vcpu->tsc_offset;
         page->msr[VCPU_MSR_XSS] = 0;

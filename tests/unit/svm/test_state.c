@@ -266,6 +266,10 @@ static void msrs_take_only_legal_values(void **state)
     assert_int_equal(value, 0x0606060606060606);
     assert_false(svm_vcpu_msr(&f->vcpu, MSR_VM_HSAVE_PA, false, &value));
     assert_false(svm_vcpu_msr(&f->vcpu, MSR_TSC_AUX, false, &value)); /* no RDTSCP here */
+    f->vmcb->save.sfmask = UINT64_MAX;
+    svm_vcpu_get(&f->vcpu, VCPU_GROUP_MSRS);
+    assert_int_equal(f->page->msr[VCPU_MSR_SFMASK], UINT32_MAX);
+    assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_MSRS), CL_OK);
 }
 
 static void a_change_of_paging_drops_the_translations(void **state)
