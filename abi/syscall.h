@@ -206,7 +206,11 @@ struct vm_msr_entry {
 };
 
 /* vcpu_state_get/set beyond the register groups of abi/vcpu.h. */
-enum vcpu_state { VCPU_STATE_XSAVE = 1 << 16, /* part = component number */ VCPU_STATE_LAPIC = 1 << 17 };
+enum vcpu_state {
+    VCPU_STATE_XSAVE = 1 << 16, /* part = component number */
+    VCPU_STATE_LAPIC = 1 << 17,
+    VCPU_STATE_AUDIT = 1 << 18, /* get only. RDX: rules of VM entry that the next entry would break; the log has them */
+};
 
 enum system_info_kind {
     SYSTEM_INFO_ACCOUNT = 0, /* (account slot) data: struct account_report */

@@ -115,12 +115,16 @@ static enum cl_status access_state(struct call *call, struct vcpu *vcpu, bool se
         return access_lapic(call, vcpu, set);
     if (what == VCPU_STATE_XSAVE)
         return access_xstate(call, vcpu, set);
-    if (what == 0 || (what & ~(uint64_t)VCPU_GROUP_ALL) != 0)
+    if (what == 0 || ((what & ~(uint64_t)VCPU_GROUP_ALL) != 0 && (set || what != VCPU_STATE_AUDIT)))
         return refuse(CL_BAD_ARGUMENT, "vCPU state %lx: groups 1 to %x, or one of VCPU_STATE_*", what, VCPU_GROUP_ALL);
     if (set)
         return vcpu_set_groups(vcpu, (uint32_t)what);
     if (vcpu->broken)
         return refuse(CL_STOPPED, "the CPU refused this vCPU's state: nothing of it is left");
+    if (what == VCPU_STATE_AUDIT) {
+        call->value = vcpu_audit(vcpu);
+        return CL_OK;
+    }
     virt->vcpu_get(vcpu, (uint32_t)what);
     vcpu->page->event.activity = (uint8_t)vcpu->activity;
     return CL_OK;

@@ -218,6 +218,17 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
     virt->vcpu_load(vcpu);
 }
 
+/* The TPR threshold may be older than the TPR. The entry itself asks for the windows that it wants. */
+unsigned vcpu_audit(struct vcpu *vcpu)
+{
+    if (this_cpu()->vcpu != vcpu)
+        load(this_cpu(), vcpu);
+    virt->vcpu_window(vcpu, false, false, vlapic_cr8_threshold(&vcpu->lapic));
+    vcpu->window = true;
+    log_line("VM %s: vCPU %u is audited as it would be entered now", vcpu->vm->name, vcpu->index);
+    return virt->vcpu_audit(vcpu);
+}
+
 void vcpu_interrupt_window(void)
 {
     __asm__ volatile("sti; nop; cli" : : : "memory");

@@ -41,6 +41,10 @@ enum cl_status vcpu_run_begin(struct thread *thread, struct vcpu *vcpu, struct n
 /* Load register groups from the page after checking them, and what the kernel keeps beside them. The vCPU is held. */
 enum cl_status vcpu_set_groups(struct vcpu *vcpu, uint32_t groups) CL_MUST_CHECK;
 
+/* The rules of VM entry that entering the vCPU here and now would break: how many; the log gets their words. The vCPU is
+ * held, and not broken. */
+unsigned vcpu_audit(struct vcpu *vcpu);
+
 /* Run the guest of this CPU's current thread until the CPU has to attend to something, the thread sleeps, or its VMM
  * has to act (then thread->vcpu is NULL and its registers hold the result). */
 void vcpu_loop(struct cpu *cpu, struct thread *thread);

@@ -353,7 +353,14 @@ CL_MUST_CHECK static inline enum cl_status cl_vcpu_state_get(uint32_t vcpu, uint
     return CL_OK;
 }
 
-/* The other way. */
+/* How many rules of VM entry the next entry of the vCPU would break; the log has them. CL_STOPPED: an entry was refused
+ * before, and nothing is left of the state. */
+CL_MUST_CHECK static inline enum cl_status cl_vcpu_audit(uint32_t vcpu, uint64_t *broken_rules)
+{
+    return cl_call_(cl_syscall_whole(SYS_VCPU_STATE_GET, vcpu, VCPU_STATE_AUDIT, 0, 0, 0, 0), broken_rules);
+}
+
+/* cl_vcpu_state_get the other way. */
 CL_MUST_CHECK static inline enum cl_status cl_vcpu_state_set(uint32_t vcpu, uint32_t what, uint32_t part,
                                                              const void *data, size_t size)
 {

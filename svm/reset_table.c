@@ -25,6 +25,7 @@ const struct vmcb_control svm_reset_control = {
     .v_priority = V_INTR_PRIO_15 | V_IGN_TPR,
     .v_control = V_INTR_MASKING,
     .nested_control = NESTED_PAGING,
+    .asid = 1, /* the first entry takes another one */
 };
 
 /* SDM Vol. 3A table 10-1, APM Vol. 2 table 14-1. The guest sees CD and NW in CR0, and neither NE nor CR4.MCE. */

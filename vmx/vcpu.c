@@ -56,6 +56,8 @@ static void control_reset(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
     }
     if (vmx_host.used[WORD_PIN] & PIN_PREEMPTION_TIMER)
         vmx_write(VMCS_PREEMPTION_TIMER, tsc_hz / STAYS_PER_SECOND >> (x86_rdmsr(MSR_VMX_MISC) & MISC_TIMER_SHIFT));
+    if (vmx_host.used[WORD_SECONDARY] & SECONDARY_VPID)
+        vmx_write(VMCS_VPID, 1); /* the first entry takes another one */
     vmx_write(VMCS_HOST_EFER, x86_rdmsr(MSR_EFER));
     vmx_write(VMCS_HOST_RIP, (uint64_t)vmx_exited);
 }

@@ -8,7 +8,7 @@
 void (*fake_guest)(struct vcpu *vcpu, struct virt_exit *exit);
 void (*fake_unload_hook)(void);
 enum cl_status fake_vcpu_set_status;
-unsigned fake_audits;
+unsigned fake_audits, fake_broken_rules;
 unsigned fake_blind_entries;
 
 struct fake_vcpu *fake_vcpu(const struct vcpu *vcpu)
@@ -160,7 +160,7 @@ static unsigned audit(struct vcpu *vcpu)
 {
     (void)vcpu;
     fake_audits++;
-    return 0;
+    return fake_broken_rules;
 }
 
 const struct virt_ops fake_virt_ops = {

@@ -147,7 +147,7 @@ extern void (*fake_guest)(struct vcpu *vcpu, struct virt_exit *exit);
 /* Called by the backend's vcpu_unload: a moment in the middle of a switch of threads. */
 extern void (*fake_unload_hook)(void);
 extern enum cl_status fake_vcpu_set_status;
-extern unsigned fake_audits;
+extern unsigned fake_audits, fake_broken_rules; /* calls of the auditor; what it finds */
 /* Entries with something left to attend to and no interrupt on its way that would end the stay. */
 extern unsigned fake_blind_entries;
 

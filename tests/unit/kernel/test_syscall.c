@@ -275,6 +275,56 @@ static void a_vcpu_run_that_is_refused_watches_nothing(void **state)
     end();
 }
 
+static void a_vcpu_is_audited_as_it_would_be_entered(void **state)
+{
+    struct vcpu *vcpu;
+
+    (void)state;
+    begin();
+    assert_int_equal(create_vm(FREE), CL_OK);
+    assert_int_equal(call(SYS_VCPU_CREATE, FREE + 1, FREE, ACCOUNT, 0, 0x700000, 0), CL_OK);
+    vcpu = object_in(FREE + 1, OBJECT_VCPU);
+    fake_vcpu(vcpu)->window_interrupt = true;
+    fake_audits = 0;
+    fake_broken_rules = 3;
+    assert_int_equal(call(SYS_VCPU_STATE_GET, FREE + 1, VCPU_STATE_AUDIT, 0, 0, 0, 0), CL_OK);
+    fake_broken_rules = 0;
+    assert_int_equal(value, 3);
+    assert_int_equal(fake_audits, 1);
+    assert_int_equal(vcpu->cpu, 0); /* with this CPU's host state */
+    assert_int_equal(fake_vcpu(vcpu)->loads, 1);
+    assert_false(fake_vcpu(vcpu)->window_interrupt);
+    assert_true(vcpu->window); /* the next entry looks at what waits */
+    assert_int_equal(fake_vcpu(vcpu)->entries, 0);
+
+    assert_int_equal(call(SYS_VCPU_STATE_GET, FREE + 1, VCPU_STATE_AUDIT, 0, 0, 0, 0), CL_OK);
+    assert_int_equal(value, 0);
+    assert_int_equal(fake_vcpu(vcpu)->loads, 1);
+    end();
+}
+
+static void a_vcpu_that_nobody_can_look_into_is_not_audited(void **state)
+{
+    struct vcpu *vcpu;
+
+    (void)state;
+    begin();
+    assert_int_equal(create_vm(FREE), CL_OK);
+    assert_int_equal(call(SYS_VCPU_CREATE, FREE + 1, FREE, ACCOUNT, 0, 0x700000, 0), CL_OK);
+    vcpu = object_in(FREE + 1, OBJECT_VCPU);
+    fake_audits = 0;
+    assert_int_equal(call(SYS_VCPU_STATE_SET, FREE + 1, VCPU_STATE_AUDIT, 0, 0, 0, 0), CL_BAD_ARGUMENT);
+    assert_int_equal(call(SYS_VCPU_STATE_GET, FREE + 1, VCPU_STATE_AUDIT | VCPU_GROUP_RIP, 0, 0, 0, 0),
+                     CL_BAD_ARGUMENT);
+    assert_int_equal(vcpu_hold(vcpu, other), CL_OK);
+    assert_int_equal(call(SYS_VCPU_STATE_GET, FREE + 1, VCPU_STATE_AUDIT, 0, 0, 0, 0), CL_BUSY);
+    vcpu_release(vcpu);
+    vcpu->broken = true;
+    assert_int_equal(call(SYS_VCPU_STATE_GET, FREE + 1, VCPU_STATE_AUDIT, 0, 0, 0, 0), CL_STOPPED);
+    assert_int_equal(fake_audits, 0);
+    end();
+}
+
 static void accounts_and_slices_nest_only_so_deep(void **state)
 {
     struct account_arguments arguments = { .kernel_bytes = UINT64_C(1) << 21,
@@ -628,7 +678,7 @@ static void sensible(const struct domain *caller, struct thread_page *page, uint
         break;
     case SYS_VCPU_STATE_GET:
     case SYS_VCPU_STATE_SET:
-        a[1] = fake_random(2) != 0 ? 1 + fake_random(VCPU_GROUP_ALL) : (uint64_t)VCPU_STATE_XSAVE << fake_random(2);
+        a[1] = fake_random(2) != 0 ? 1 + fake_random(VCPU_GROUP_ALL) : (uint64_t)VCPU_STATE_XSAVE << fake_random(3);
         a[2] = fake_random(4);
         break;
     case SYS_TRACE_MAP:
@@ -744,6 +794,8 @@ int main(void)
         TEST(a_domain_that_unmaps_a_page_of_the_kernel_hurts_only_itself),
         TEST(a_thread_that_ran_a_vcpu_takes_its_watch_with_it),
         TEST(a_vcpu_run_that_is_refused_watches_nothing),
+        TEST(a_vcpu_is_audited_as_it_would_be_entered),
+        TEST(a_vcpu_that_nobody_can_look_into_is_not_audited),
         TEST(accounts_and_slices_nest_only_so_deep),
         TEST(a_domain_that_is_stopped_during_a_switch_does_not_run),
         TEST(ports_are_gone_before_any_cpu_returns_to_the_domain),

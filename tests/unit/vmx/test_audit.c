@@ -58,7 +58,6 @@ static void each_broken_rule_of_the_controls_is_named_and_no_other(void **state)
     fixture_long_mode(f);
     vmx_host.must[WORD_PIN] &= ~(uint32_t)(PIN_NMI | PIN_VIRTUAL_NMI);
     vmx_vcpu_load(&f->vcpu);
-    vmx_write(VMCS_VPID, 1);
     vmx_controls_read(f->vmx, &good);
     good.word[WORD_PRIMARY] |= PRIMARY_NMI_WINDOW;
     good.event = 0;
@@ -149,9 +148,9 @@ static void a_vcpu_can_be_audited_wherever_it_is(void **state)
 {
     struct fixture *f = *state;
 
-    f->page->rip = UINT64_C(1) << 40;
     vmx_vcpu_load(&f->vcpu);
-    vmx_write(VMCS_VPID, 1);
+    assert_int_equal(vmx_vcpu_audit(&f->vcpu), 0);
+    f->page->rip = UINT64_C(1) << 40;
     assert_int_equal(vmx_vcpu_audit(&f->vcpu), 1);
     assert_int_equal(fake_vmcs_holder(f->vmx->vmcs_pa), 0);
     vmx_vcpu_unload(&f->vcpu);
