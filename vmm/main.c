@@ -24,6 +24,8 @@
 #define CPUID_PER_CALL (THREAD_PAGE_DATA_MAX / sizeof(struct vm_cpuid_entry))
 #define HOST_LEAVES_MAX 160u
 
+static_assert(MONITOR_CPUS_MAX <= CONTROL_VCPUS_MAX, "an audit has room for them");
+
 static struct monitor monitor;
 static struct wiring wiring;
 
@@ -254,6 +256,32 @@ static void tell_statistics(struct monitor *m, uint32_t cookie)
     monitor_tell(m, CONTROL_STATISTICS_ARE, cookie, &s, sizeof(s));
 }
 
+/* Each vCPU is looked at by its own thread, which need not run its guest for that. A request that comes meanwhile takes the
+ * place of the one before. */
+static void begin_audit(struct monitor *m, uint32_t cookie)
+{
+    m->audit_cookie = cookie;
+    for (unsigned i = 0; i < m->cpus; i++) {
+        __atomic_store_n(&m->vcpu[i].audit_wanted, 1, __ATOMIC_RELEASE);
+        vcpu_thread_kick(&m->vcpu[i]);
+    }
+}
+
+static void tell_audit(struct monitor *m)
+{
+    struct control_audit audit = { .vcpus = m->cpus };
+
+    if (m->audit_cookie == 0)
+        return;
+    for (unsigned i = 0; i < m->cpus; i++) {
+        if (__atomic_load_n(&m->vcpu[i].audit_wanted, __ATOMIC_ACQUIRE))
+            return;
+        audit.broken_rules[i] = m->vcpu[i].broken_rules;
+    }
+    monitor_tell(m, CONTROL_AUDIT_IS, m->audit_cookie, &audit, sizeof(audit));
+    m->audit_cookie = 0;
+}
+
 static void serve_control(struct monitor *m)
 {
     struct channel_descriptor descriptor;
@@ -276,6 +304,9 @@ static void serve_control(struct monitor *m)
             break;
         case CONTROL_STATISTICS:
             tell_statistics(m, descriptor.cookie);
+            break;
+        case CONTROL_AUDIT:
+            begin_audit(m, descriptor.cookie);
             break;
         default:
             break;
@@ -314,6 +345,7 @@ static _Noreturn void main_loop(struct monitor *m)
         if (bits & UINT64_C(1) << VMM_EVENT_EOI)
             serve_eoi(m);
         serve_control(m);
+        tell_audit(m);
         serial_serve(&m->serial, &m->tx);
         monitor_report_end(m);
         more = virtio_service(&m->wiring->virtio, &m->tx, bits | more);

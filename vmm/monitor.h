@@ -27,7 +27,9 @@ struct vcpu_thread {
     struct capsule_tx tx;
     struct emulator emulator;
     pthread_t thread;
-    uint32_t parked; /* [a] it runs no guest code until `paused` is withdrawn */
+    uint32_t parked;       /* [a] it runs no guest code until `paused` is withdrawn */
+    uint32_t audit_wanted; /* [a] look at the vCPU before its next entry */
+    uint32_t broken_rules; /* what came of it; before `audit_wanted` is withdrawn */
 };
 
 /* What the VMM itself keeps in the capsule. */
@@ -54,6 +56,7 @@ struct monitor {
     uint64_t armed_ns;                      /* [a] the main thread will look at the devices' timers by then */
     uint32_t paused;                        /* [a] init or a request wants all vCPUs parked */
     uint32_t request;                       /* [a] enum machine_request that ends this run */
+    uint32_t audit_cookie;                  /* init waits for an audit; 0: for none */
     uint32_t report_waits;                  /* [a] init is told of it once the guest's last words are out */
     struct vmm_report report;               /* of the request; set before `report_waits` */
     uint64_t exits[VCPU_EXIT_REASON_COUNT]; /* [a] that reached the vCPU threads */

@@ -7,6 +7,7 @@
 #include "lib/runtime.h"
 #include "lib/slots.h"
 #include "lib/syscall.h"
+#include "services/protocol/control.h"
 #include "vmm/boot_state.h"
 #include "vmm/monitor.h"
 #include "vmm/msr_access.h"
@@ -208,6 +209,19 @@ static void dispatch(struct vcpu_thread *t)
     }
 }
 
+/* For an audit that init asked for. */
+static void audit(struct vcpu_thread *t)
+{
+    enum cl_status status;
+    uint64_t count;
+
+    while ((status = cl_vcpu_audit(t->slot, &count)) == CL_BUSY)
+        cl_yield();
+    t->broken_rules = status == CL_OK ? (uint32_t)count : CONTROL_AUDIT_REFUSED;
+    __atomic_store_n(&t->audit_wanted, 0, __ATOMIC_RELEASE);
+    (void)!cl_notify(t->monitor->events, UINT64_C(1) << VMM_EVENT_REQUEST);
+}
+
 /* Wait until the machine may run. Collects the notification's bits. */
 static void park(struct vcpu_thread *t)
 {
@@ -216,6 +230,8 @@ static void park(struct vcpu_thread *t)
     while (__atomic_load_n(&t->monitor->paused, __ATOMIC_ACQUIRE)) {
         __atomic_store_n(&t->parked, 1, __ATOMIC_RELEASE);
         (void)!cl_notify(t->monitor->events, UINT64_C(1) << VMM_EVENT_REQUEST);
+        if (__atomic_load_n(&t->audit_wanted, __ATOMIC_ACQUIRE))
+            audit(t);
         if (cl_wait(t->notification, CL_NEVER, &bits) == CL_STOPPED)
             return;
     }
@@ -230,8 +246,12 @@ static void *run(void *argument)
     for (;;) {
         enum cl_status status;
 
-        if (__atomic_load_n(&t->monitor->paused, __ATOMIC_ACQUIRE))
+        /* An exit that is done is completed first: the vCPU stands still between two instructions. Who wants it to has
+         * kicked it, so its guest does not run for that. */
+        if (completed == 0 && __atomic_load_n(&t->monitor->paused, __ATOMIC_ACQUIRE))
             park(t);
+        if (completed == 0 && __atomic_load_n(&t->audit_wanted, __ATOMIC_ACQUIRE))
+            audit(t);
         status = cl_vcpu_run(t->slot, t->notification, completed);
         if (status == CL_BUSY || status == CL_IN_PROGRESS) {
             cl_yield(); /* another CPU has yet to let go of it */
@@ -240,6 +260,7 @@ static void *run(void *argument)
         if (status != CL_OK) {
             cl_log_refusal(status, "vCPU %u", t->index);
             monitor_request(t->monitor, MACHINE_STOPPED, 0, cl_refusal(status));
+            completed = 0;
             continue;
         }
         completed = 0;

@@ -19,6 +19,8 @@ const struct command command_list[] = {
     { "trace", COMMAND_TRACE, COMMAND_TAKES_COUNT, 0, "trace [LINES]", "what ran last on each CPU, thread by thread" },
     { "stats", COMMAND_ASK, COMMAND_MAY_TAKE_VM, OPERATOR_STATISTICS, "stats [NAME|live]",
       "exits, CPU time and packets; live: again every two seconds until a key is pressed" },
+    { "audit", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_AUDIT, "audit NAME",
+      "check its vCPUs against the rules of VM entry, as they stand" },
     { "net", COMMAND_ASK, COMMAND_TAKES_NOTHING, OPERATOR_NETWORK, "net", "the switch's ports and counters" },
     { "caps", COMMAND_ASK, COMMAND_MAY_TAKE_VM, OPERATOR_CAPS, "caps [NAME]", "who can do what: the capability graph" },
     { "start", COMMAND_ASK, COMMAND_TAKES_VM, OPERATOR_START, "start NAME", "start a VM that is off" },

@@ -17,15 +17,17 @@
 #include "services/protocol/control.h"
 
 #define STATISTICS_NS (UINT64_C(500) * 1000 * 1000)
+#define AUDIT_NS (UINT64_C(5) * 1000 * 1000 * 1000) /* every vCPU has to get a CPU for it */
 #define REQUESTS_PER_ROUND 8u
 #define SEND_TRIES 200u
 #define SEND_PAUSE_NS 1000000
 
-/* A request for statistics that waits for VMMs. */
+/* A request that waits for VMMs. */
 static struct {
-    uint32_t cookie; /* of the console's request; 0: none */
+    enum operator_verb verb; /* OPERATOR_STATISTICS, OPERATOR_AUDIT */
+    uint32_t cookie;         /* of the console's request; 0: there is none */
     uint64_t deadline_ns;
-} statistics;
+} waiting;
 
 /* Reports can be more than the ring holds: give the console a moment. One that does not read is no reason to wait
  * for ever. */
@@ -145,15 +147,53 @@ static void answer_host_info(uint32_t cookie)
     done(cookie, CL_OK, "");
 }
 
-/* ------------------------------------------------------------------------------------------------- statistics */
+/* ------------------------------------------------------------------------------------------ what VMMs are asked for */
 
-static bool statistics_are_awaited(void)
+static bool vmms_are_awaited(void)
 {
     for (uint32_t i = 0; i < config.vm_count; i++) {
-        if (vms[i].statistics_cookie != 0)
+        if (vms[i].awaited_cookie != 0)
             return true;
     }
     return false;
+}
+
+static void end_waiting(void)
+{
+    done(waiting.cookie, CL_OK, "");
+    waiting.cookie = 0;
+}
+
+/* Ask the VMM of one VM, or of all that run. */
+static void ask_vmms(enum operator_verb verb, uint32_t kind, uint64_t patience_ns, uint32_t cookie, struct vm *only)
+{
+    char text[OPERATOR_TEXT_MAX];
+
+    if (waiting.cookie != 0) {
+        done(cookie, CL_BUSY, "VMMs have yet to answer an earlier request");
+        return;
+    }
+    waiting.verb = verb;
+    waiting.cookie = cookie;
+    waiting.deadline_ns = cl_monotonic_ns() + patience_ns;
+    for (uint32_t i = 0; i < config.vm_count; i++) {
+        if (vms[i].held && (only == NULL || only == &vms[i]) && vm_ask(&vms[i], kind, cookie) == CL_OK)
+            vms[i].awaited_cookie = cookie;
+    }
+    if (!vmms_are_awaited()) {
+        waiting.cookie = 0;
+        snprintf(text, sizeof(text), "%s does not run", only != NULL ? only->config->name : "");
+        done(cookie, CL_OK, only == NULL ? "no VM runs" : text);
+    }
+}
+
+/* Whether it is what it was asked for. */
+static bool has_answered(struct vm *vm, enum operator_verb verb)
+{
+    if (waiting.cookie == 0 || waiting.verb != verb)
+        return false;
+    vm->awaited_cookie = 0;
+    return true;
 }
 
 static void send_statistics(const struct vm *vm, const struct control_statistics *numbers)
@@ -162,68 +202,81 @@ static void send_statistics(const struct vm *vm, const struct control_statistics
 
     snprintf(report.name, sizeof(report.name), "%s", vm->config->name);
     (void)vm_overhead_bytes(vm, &report.cpu_tsc);
-    reply(OPERATOR_STATISTICS_ARE, statistics.cookie, &report, sizeof(report));
-}
-
-static void end_statistics(void)
-{
-    done(statistics.cookie, CL_OK, "");
-    statistics.cookie = 0;
-}
-
-static void answer_statistics(uint32_t cookie, struct vm *only)
-{
-    if (statistics.cookie != 0) {
-        done(cookie, CL_BUSY, "statistics are being collected already");
-        return;
-    }
-    statistics.cookie = cookie;
-    statistics.deadline_ns = cl_monotonic_ns() + STATISTICS_NS;
-    for (uint32_t i = 0; i < config.vm_count; i++) {
-        if (vms[i].held && (only == NULL || only == &vms[i]) && vm_ask(&vms[i], CONTROL_STATISTICS, cookie) == CL_OK)
-            vms[i].statistics_cookie = cookie;
-    }
-    if (!statistics_are_awaited()) {
-        statistics.cookie = 0;
-        done(cookie, CL_OK, only == NULL ? "no VM runs" : "it does not run");
-    }
+    reply(OPERATOR_STATISTICS_ARE, waiting.cookie, &report, sizeof(report));
 }
 
 void operator_statistics_arrived(struct vm *vm, const struct control_statistics *numbers)
 {
-    vm->statistics_cookie = 0;
-    if (statistics.cookie == 0)
+    if (!has_answered(vm, OPERATOR_STATISTICS))
         return;
     send_statistics(vm, numbers);
-    if (!statistics_are_awaited())
-        end_statistics();
+    if (!vmms_are_awaited())
+        end_waiting();
+}
+
+static void send_audit(const struct vm *vm, uint32_t vcpu, uint32_t broken)
+{
+    bool amd = cl_info()->vendor == INFO_VENDOR_AMD;
+    struct operator_text line;
+    char found[160];
+
+    if (broken == CONTROL_AUDIT_REFUSED)
+        snprintf(found, sizeof(found), "the CPU has refused to enter it: 'log' has the broken rules");
+    else if (broken == 0)
+        snprintf(found, sizeof(found), "no rule of VM entry is broken (%s)",
+                 amd ? "AMD-V: APM Vol. 2 15.5.1" : "VT-x: SDM Vol. 3C 27.2, 27.3");
+    else
+        snprintf(found, sizeof(found), "%" PRIu32 " rule%s of VM entry %s broken: 'log' has %s", broken,
+                 broken == 1 ? "" : "s", broken == 1 ? "is" : "are", broken == 1 ? "it" : "them");
+    snprintf(line.text, sizeof(line.text), "%s: vCPU %" PRIu32 ": %s", vm->config->name, vcpu, found);
+    reply(OPERATOR_DETAIL, waiting.cookie, &line, sizeof(line));
+}
+
+void operator_audit_arrived(struct vm *vm, const struct control_audit *audit)
+{
+    if (!has_answered(vm, OPERATOR_AUDIT))
+        return;
+    for (uint32_t i = 0; i < audit->vcpus && i < CONTROL_VCPUS_MAX; i++)
+        send_audit(vm, i, audit->broken_rules[i]);
+    end_waiting();
 }
 
 /* A VMM that is silent: its CPU time is known all the same. */
-void operator_deadlines(uint64_t now_ns)
+static void send_silence(const struct vm *vm)
 {
     static const struct control_statistics nothing;
+    struct operator_text line;
 
-    if (statistics.cookie == 0 || now_ns < statistics.deadline_ns)
+    if (waiting.verb == OPERATOR_STATISTICS) {
+        send_statistics(vm, &nothing);
+        return;
+    }
+    snprintf(line.text, sizeof(line.text), "%s: its VMM does not answer", vm->config->name);
+    reply(OPERATOR_DETAIL, waiting.cookie, &line, sizeof(line));
+}
+
+void operator_deadlines(uint64_t now_ns)
+{
+    if (waiting.cookie == 0 || now_ns < waiting.deadline_ns)
         return;
     for (uint32_t i = 0; i < config.vm_count; i++) {
-        if (vms[i].statistics_cookie != 0)
-            send_statistics(&vms[i], &nothing);
-        vms[i].statistics_cookie = 0;
+        if (vms[i].awaited_cookie != 0)
+            send_silence(&vms[i]);
+        vms[i].awaited_cookie = 0;
     }
-    end_statistics();
+    end_waiting();
 }
 
 void operator_forget(void)
 {
     for (uint32_t i = 0; i < config.vm_count; i++)
-        vms[i].statistics_cookie = 0;
-    statistics.cookie = 0;
+        vms[i].awaited_cookie = 0;
+    waiting.cookie = 0;
 }
 
 uint64_t operator_next_ns(void)
 {
-    return statistics.cookie != 0 ? statistics.deadline_ns : UINT64_MAX;
+    return waiting.cookie != 0 ? waiting.deadline_ns : UINT64_MAX;
 }
 
 /* --------------------------------------------------------------------------------------------- network, graph */
@@ -326,7 +379,13 @@ static void answer(const struct channel_descriptor *descriptor, const struct ope
             answer_host_info(cookie);
         break;
     case OPERATOR_STATISTICS:
-        answer_statistics(cookie, vm);
+        ask_vmms(OPERATOR_STATISTICS, CONTROL_STATISTICS, STATISTICS_NS, cookie, vm);
+        break;
+    case OPERATOR_AUDIT:
+        if (vm != NULL)
+            ask_vmms(OPERATOR_AUDIT, CONTROL_AUDIT, AUDIT_NS, cookie, vm);
+        else
+            done(cookie, CL_BAD_ARGUMENT, "which VM?");
         break;
     case OPERATOR_NETWORK:
         answer_network(cookie);

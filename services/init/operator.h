@@ -11,10 +11,11 @@
 /* A bounded number of requests. */
 void operator_serve(void);
 
-/* A VMM's answer to CONTROL_STATISTICS. */
+/* A VMM's answer to CONTROL_STATISTICS, or CONTROL_AUDIT. */
 void operator_statistics_arrived(struct vm *vm, const struct control_statistics *statistics);
+void operator_audit_arrived(struct vm *vm, const struct control_audit *audit);
 
-/* The console that asked is gone: nobody waits for statistics any more. */
+/* The console that asked is gone: nobody waits for VMMs any more. */
 void operator_forget(void);
 
 uint64_t operator_next_ns(void);

@@ -39,6 +39,7 @@ static void listen(struct vm *vm)
     union {
         struct vmm_report report;
         struct control_statistics statistics;
+        struct control_audit audit;
     } message;
     struct channel_descriptor descriptor;
 
@@ -54,9 +55,12 @@ static void listen(struct vm *vm)
             struct vmm_report report = message.report;
             report.reason[sizeof(report.reason) - 1] = '\0';
             vm_end_report(vm, &report);
-        } else if (descriptor.kind == CONTROL_STATISTICS_ARE && descriptor.cookie == vm->statistics_cookie &&
-                   descriptor.length == sizeof(message.statistics)) {
+        } else if (descriptor.cookie == 0 || descriptor.cookie != vm->awaited_cookie) {
+            continue;
+        } else if (descriptor.kind == CONTROL_STATISTICS_ARE && descriptor.length == sizeof(message.statistics)) {
             operator_statistics_arrived(vm, &message.statistics);
+        } else if (descriptor.kind == CONTROL_AUDIT_IS && descriptor.length == sizeof(message.audit)) {
+            operator_audit_arrived(vm, &message.audit);
         }
     }
 }

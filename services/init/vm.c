@@ -131,7 +131,7 @@ void vm_release(struct vm *vm)
 
     vm->state = OPERATOR_STATE_OFF;
     vm->shutdown_deadline_ns = 0;
-    vm->statistics_cookie = 0;
+    vm->awaited_cookie = 0;
     if (!vm->held)
         return;
     vm->held = false;

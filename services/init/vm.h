@@ -30,7 +30,7 @@ struct vm {
     uint32_t resets;               /* since it was started by hand or at boot */
     uint32_t restarts;             /* the latest ones that followed each other within RESTART_WINDOW */
     enum vm_outcome outcome;       /* of its latest end */
-    uint32_t statistics_cookie;    /* an answer is awaited; 0: none */
+    uint32_t awaited_cookie;       /* of what its VMM was asked for (operator.c); 0: nothing */
     char last[OPERATOR_TEXT_MAX];  /* why it is in its state */
 };
 

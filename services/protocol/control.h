@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* control.h: the channel between a VMM (side A) and init (side B): its shape, and statistics. Requests and reports
- * about the VM's life stand in vmm/start.h.
+/* control.h: the channel between a VMM (side A) and init (side B): its shape, statistics and audits. Requests and
+ * reports about the VM's life stand in vmm/start.h.
  */
 #ifndef CL_SERVICES_PROTOCOL_CONTROL_H
 #define CL_SERVICES_PROTOCOL_CONTROL_H
@@ -12,11 +12,14 @@
 #define CONTROL_MESSAGE_MAX 512u /* bytes: what one buffer holds */
 #define CONTROL_EXITS_MAX 16u
 #define CONTROL_NICS_MAX 4u
+#define CONTROL_VCPUS_MAX 32u
 
 /* Kinds beside those of enum vmm_control. */
 enum control_kind {
     CONTROL_STATISTICS = 4,      /* init to VMM, no data */
+    CONTROL_AUDIT = 5,           /* the same: look at each vCPU by the rules of VM entry; the guest goes on, or rests */
     CONTROL_STATISTICS_ARE = 17, /* VMM to init: struct control_statistics, with the request's cookie */
+    CONTROL_AUDIT_IS = 18,       /* VMM to init: struct control_audit, with the latest request's cookie */
 };
 
 struct control_nic_statistics {
@@ -34,6 +37,15 @@ struct control_statistics {
     struct control_nic_statistics nic[CONTROL_NICS_MAX];
 };
 
+#define CONTROL_AUDIT_REFUSED UINT32_MAX
+
+struct control_audit {
+    uint32_t vcpus;
+    uint32_t broken_rules[CONTROL_VCPUS_MAX]; /* the kernel's log has them; CONTROL_AUDIT_REFUSED: it cannot be audited
+                                                 any more, since a VM entry was refused */
+};
+
+static_assert(sizeof(struct control_audit) <= CONTROL_MESSAGE_MAX, "one message");
 static_assert(sizeof(struct control_statistics) <= CONTROL_MESSAGE_MAX, "one message");
 
 #endif

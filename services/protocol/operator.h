@@ -63,6 +63,7 @@ enum operator_verb {
     OPERATOR_DRAINED = 17,        /* everything that was printed has left the UART */
     OPERATOR_KILL_CONSOLE = 18,   /* for tests: as OPERATOR_KILL_VMM; init starts it again */
     OPERATOR_KILL_SWITCH = 19,
+    OPERATOR_AUDIT = 20, /* vm: OPERATOR_DETAIL for each vCPU */
 
     /* reports and answers */
     OPERATOR_DONE = 64,           /* struct operator_done */

@@ -24,8 +24,11 @@ DISK_BYTES = 1 << 20
 # A counter in /tmp/count that goes on in the background, about five times a second.
 COUNT = "(i=0; while :; do i=$((i+1)); echo $i >/tmp/new; mv /tmp/new /tmp/count; usleep 200000; done &)"
 
-COMMANDS = ["help", "list", "info", "console", "log", "stats", "net", "caps", "start", "shutdown", "reset", "destroy",
-            "suspend", "resume", "kill-vmm", "clear", "headless", "poweroff", "reboot"]
+COMMANDS = ["help", "list", "info", "console", "log", "stats", "audit", "net", "caps", "start", "shutdown", "reset",
+            "destroy", "suspend", "resume", "kill-vmm", "clear", "headless", "poweroff", "reboot"]
+
+# The rules that 'audit' goes by.
+RULES = {"AMD-V": "APM Vol. 2 15.5.1", "VT-x": "SDM Vol. 3C 27.2, 27.3"}
 
 # What a Linux guest of KVM on such a CPU says as well, at the level of a warning or above.
 ORDINARY = [
@@ -212,6 +215,26 @@ def exits(machine):
     times = re.search(r"^alpha: CPU time ([\d.]+) s, in the guest ([\d.]+) s$", text, re.M)
     counts = re.search(r"^  exits: (\d+) served by the kernel, (\d+) by the VMM$", text, re.M)
     return {"cpu": float(times[1]), "guest": float(times[2]), "kernel": int(counts[1]), "vmm": int(counts[2])}
+
+
+@pytest.mark.usefixtures("alpha_undisturbed")
+def test_audit_finds_no_broken_rule_in_a_guest_that_runs_or_is_suspended(machine, kind):
+    sound = f"alpha: vCPU 0: no rule of VM entry is broken ({kind.vendor}: {RULES[kind.vendor]})"
+    for _ in range(5):
+        assert machine.command("audit alpha").strip() == sound
+    assert machine.command("suspend alpha").strip() == "alpha is suspended"
+    assert machine.command("audit alpha").strip() == sound
+    assert machine.listed("alpha")["state"] == "paused"
+    assert machine.command("resume alpha").strip() == "alpha is running again"
+    assert machine.command("audit alpha").strip() == sound
+    lines = machine.command("log 30").splitlines()
+    assert len([line for line in lines if line.endswith("VM alpha: vCPU 0 is audited as it would be entered now")]) == 7
+
+
+def test_audit_says_why_there_is_nothing_to_look_at(machine):
+    assert machine.command("audit short").strip() == "short does not run"
+    assert machine.command("audit alpah").strip() == "there is no VM 'alpah': did you mean 'alpha'?"
+    assert machine.command("audit").strip() == "which VM? usage: audit NAME"
 
 
 def ports(machine):
