@@ -76,7 +76,8 @@ void vcpu_unload(struct cpu *cpu)
 {
     if (cpu->vcpu == NULL)
         return;
-    xstate_note_xcr0(cpu);
+    if (cpu->xstate == cpu->vcpu->xstate) /* still in the registers: from here on others may load or free it */
+        xstate_switch(cpu, NULL, xstate_mask);
     virt->vcpu_unload(cpu->vcpu);
     __atomic_store_n(&cpu->vcpu->cpu, VCPU_NOWHERE, __ATOMIC_RELEASE);
     cpu->vcpu = NULL;

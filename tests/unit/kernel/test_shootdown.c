@@ -223,6 +223,29 @@ static void a_loaded_vcpu_is_let_go_of_before_it_is_destroyed(void **state)
     assert_int_equal(fake_destroy(&vcpu->object), CL_OK);
 }
 
+/* The CPU has left the guest and has not come to ring 3 when it is asked. */
+static void the_registers_of_a_vcpu_go_home_before_it_is_let_go_of(void **state)
+{
+    struct domain *domain = fake_domain(fake_root);
+    struct thread *thread = fake_thread(domain, fake_root, THREAD_PAGE, 1);
+    struct notification *events = new_notification();
+    struct vcpu *vcpu = NULL;
+
+    (void)state;
+    assert_int_equal(vcpu_create(new_vm(events), fake_root, 0, domain, 0x700000, &vcpu), CL_OK);
+    fake_thread_run(thread);
+    fake_cpu_become(1);
+    assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
+    fake_guest = leave_the_guest;
+    assert_int_equal(fake_cpu_leave(1), FAKE_RING3);
+    xstate_switch(&cpus[1], vcpu->xstate, xstate_mask);
+    cpus[1].vcpu->xcr0 = 1;
+    vcpu_unload(&cpus[1]);
+    assert_null(cpus[1].xstate);
+    assert_int_equal(vcpu->xcr0, xstate_mask); /* what the guest has set last */
+    fake_cpu_become(0);
+}
+
 static void a_thread_that_is_started_while_its_stop_is_under_way_runs(void **state)
 {
     struct domain *domain = fake_domain(fake_root);
@@ -274,6 +297,7 @@ int main(void)
         TEST(a_stopped_domain_kicks_the_cpus_that_run_it),
         TEST(a_stopped_thread_leaves_its_cpu),
         TEST(a_loaded_vcpu_is_let_go_of_before_it_is_destroyed),
+        TEST(the_registers_of_a_vcpu_go_home_before_it_is_let_go_of),
         TEST(a_thread_that_is_started_while_its_stop_is_under_way_runs),
         TEST(a_vcpu_whose_runner_is_half_stopped_can_be_destroyed),
     };
