@@ -7,7 +7,7 @@
 #include "kernel/cpu.h"
 #include "svm/exit_table.h"
 
-static_assert(offsetof(struct vcpu_page, gpr) == 0 && offsetof(struct vcpu_page, rip) == 16 * 8, "enter.asm");
+static_assert(offsetof(struct vcpu_page, gpr) == 0 && offsetof(struct vcpu_page, rip) == 16 * 8, "guest_registers.inc");
 
 /* enter.asm keeps RBP, RSP, RDI and RSI: here the compiler saves what else it needs, once. */
 static inline void run(struct vcpu_page **page, struct vmcb **vmcb, uint64_t vmcb_pa, uint64_t host_pa)

@@ -12,32 +12,7 @@ VMCS_GUEST_RSP equ 0x681C
 VMCS_GUEST_RIP equ 0x681E
 VMCS_HOST_RSP  equ 0x6C14
 
-; Offsets in struct vcpu_page, in its order: held to it by static_assert in enter.c.
-%macro page_registers 1-*
-    %assign offset 0
-    %rep %0
-        PAGE_%1 equ offset
-        %assign offset offset + 8
-        %rotate 1
-    %endrep
-%endmacro
-page_registers rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, rip
-
-; Move registers between their places in the page at %1 and themselves.
-%macro load_from 2-*
-    %define page %1
-    %rep %0 - 1
-        %rotate 1
-        mov %1, [page + PAGE_%1]
-    %endrep
-%endmacro
-%macro store_to 2-*
-    %define page %1
-    %rep %0 - 1
-        %rotate 1
-        mov [page + PAGE_%1], %1
-    %endrep
-%endmacro
+%include "kernel/guest_registers.inc"
 
 section .text
 

@@ -8,7 +8,7 @@
 #include "vmx/exit_table.h"
 #include "vmx/instructions.h"
 
-static_assert(offsetof(struct vcpu_page, gpr) == 0 && offsetof(struct vcpu_page, rip) == 16 * 8, "enter.asm");
+static_assert(offsetof(struct vcpu_page, gpr) == 0 && offsetof(struct vcpu_page, rip) == 16 * 8, "guest_registers.inc");
 
 /* enter.asm keeps RBP, RSP and RDI: here the compiler saves what else it needs, once. False: VMfail. */
 static inline bool run(struct vcpu_page **page, uint64_t launched, uint64_t *host_rsp)
