@@ -157,7 +157,7 @@ unit: $(UNIT_TESTS) $(FUZZ_TESTS) ## the tests that run on the host
 system: $(IMAGE) test-images guests ## the tests that boot the image in emulators; prints which pass on which machine
 	@tools/test system tests/system
 
-parity: $(IMAGE) test-images guests ## every system test on every machine, Bochs' too: about an hour
+parity: $(IMAGE) test-images guests ## every system test on every machine, Bochs' too: 40 minutes
 	@CLOISON_PARITY=1 tools/test system tests/system
 
 matrix: ## put what the last run of system tests found, machine by machine, into README.md

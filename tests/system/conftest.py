@@ -28,7 +28,7 @@ def place(item):
     """A test's place in the order of groups: Bochs before QEMU, the longest file first."""
     name = os.path.splitext(item.path.name)[0]
     kind = kind_of(item)
-    return -kind.patience, LONGEST.index(name) if name in LONGEST else len(LONGEST), name, kind.name
+    return -kind.slowness, LONGEST.index(name) if name in LONGEST else len(LONGEST), name, kind.name
 
 
 def pytest_configure(config):

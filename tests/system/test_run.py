@@ -98,7 +98,7 @@ def test_run_ends_with_1_and_the_reason(tmp_path, kind, configuration, reason):
 
 @on_each
 def test_run_ends_with_1_when_time_is_up(tmp_path, kind):
-    seconds = 12 if kind.emulator == "qemu" else 8
+    seconds = 8
     status, lines, errors = run(kind, tmp_path, micro("endless", "end", 'cmdline = "how=never"'), timeout=seconds)
     assert status == 1
     assert any(line == "endless: micro: end step halting" for line in lines), "\n".join(lines[-20:])

@@ -23,6 +23,12 @@ static void spurious_handler(struct micro_frame *frame)
     CHECK(!(pic_in_service() & 0x80), "IRQ 7 is in service although nothing is wired to it");
 }
 
+/* QEMU asks for a vector although LINT0 was masked meanwhile, gets the number -2, and raises #GP for it, now and then. */
+static void no_vector_handler(struct micro_frame *frame)
+{
+    CHECK_DEPARTURE("lint0-race", false, "#GP with the error code %#lx behind the masking of LINT0", frame->error);
+}
+
 static void check_interrupts(const char *what)
 {
     irq_log_clear();
@@ -86,11 +92,13 @@ static void check_virtual_wire(void)
     micro_handle(PIC_VECTOR, irq_log_pic);
 
     /* masked at LINT0 */
+    micro_handle(VECTOR_GP, no_vector_handler);
     apic_write(APIC_LVT_LINT0, APIC_DELIVERY_EXTINT | APIC_LVT_MASKED);
     irq_log_clear();
     interrupts_on();
     spin_ticks(20000000);
     interrupts_off();
+    micro_handle(VECTOR_GP, NULL);
     CHECK_DEPARTURE("lint0-mask", irq_log.count == 0, "%u interrupts through a masked LINT0", irq_log.count);
     pic_set_mask(ALL_MASKED);
 }
@@ -102,6 +110,17 @@ static void check_ioapic(void)
     CHECK_EQUAL(ioapic_read(0x10 + 2 * PIN_TIMER) & 0x1FFFF, VECTOR_PIN, "the pin's redirection entry");
     check_interrupts("IOAPIC");
     ioapic_mask_all();
+}
+
+/* A count of channel 2 takes 55 ms, for which a machine that is shared may stand still once, but not each time. */
+static bool output_begins_low(void)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        pit_start(2, 0, 0);
+        if (!(inb(PORT_SPEAKER) & 0x20))
+            return true;
+    }
+    return false;
 }
 
 static void check_counting(void)
@@ -123,8 +142,7 @@ static void check_counting(void)
 
     /* channel 2: gate and output are bits 0 and 5 of port 61h */
     outb(PORT_SPEAKER, (uint8_t)((inb(PORT_SPEAKER) & ~3) | 1));
-    pit_start(2, 0, 0); /* 55 ms */
-    CHECK(!(inb(PORT_SPEAKER) & 0x20), "channel 2's output is high before its count ends");
+    CHECK(output_begins_low(), "channel 2's output is high before its count ends");
     for (unsigned i = 0; i < 10000000 && !(inb(PORT_SPEAKER) & 0x20); i++)
         cpu_pause();
     CHECK(inb(PORT_SPEAKER) & 0x20, "channel 2's output never goes high");
