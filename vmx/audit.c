@@ -47,7 +47,7 @@ void vmx_controls_read(const struct vmx_vcpu *vmx, struct vmx_controls *c)
                   [WORD_SECONDARY] = (uint32_t)vmx_read(VMCS_SECONDARY_CONTROLS) },
         .vpid = (uint32_t)vmx_read(VMCS_VPID),
         .tpr_threshold = (uint32_t)vmx_read(VMCS_TPR_THRESHOLD),
-        .tpr = vmx->virtual_apic != NULL ? vmx->virtual_apic[VIRTUAL_TPR] : 0,
+        .tpr = vmx->virtual_apic[VIRTUAL_TPR],
         .msr_bitmap = vmx_read(VMCS_MSR_BITMAP),
         .virtual_apic = vmx_read(VMCS_VIRTUAL_APIC),
         .eptp = vmx_read(VMCS_EPTP),

@@ -15,11 +15,11 @@ void vmx_block(struct vmx_vcpu *vmx, uint32_t blocking)
     vmx->special |= SPECIAL_BLOCKING;
 }
 
-/* After a stay in which blocking by NMI began. An injected NMI begins it, and nothing else: Bochs (seen in 2.7) goes on at an
- * entry with what blocked the vCPU that it ran before. */
+/* NMIs are blocked after a stay. An injected one begins that, and nothing else: Bochs (seen in 2.7) goes on at an entry with
+ * what blocked the vCPU that it ran before. */
 uint32_t vmx_nmi_blocked(const struct vmx_vcpu *vmx, uint32_t blocking)
 {
-    if (vmx->injection != 0 && guest_event_type(vmx->injection) == EVENT_TYPE_NMI)
+    if ((vmx->blocking & BLOCKED_BY_NMI) || guest_event_type(vmx->injection) == EVENT_TYPE_NMI)
         return blocking;
     blocking &= ~BLOCKED_BY_NMI;
     vmx_write(VMCS_INTERRUPTIBILITY, blocking);
@@ -94,8 +94,7 @@ void vmx_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_t
     primary |= (interrupt ? PRIMARY_INTERRUPT_WINDOW : 0) | (nmi ? PRIMARY_NMI_WINDOW : 0);
     if (primary != vmx->primary)
         vmx_write(VMCS_PRIMARY_CONTROLS, vmx->primary = primary);
-    if (vmx->virtual_apic != NULL)
-        vmx_write(VMCS_TPR_THRESHOLD, cr8_threshold);
+    vmx_write(VMCS_TPR_THRESHOLD, cr8_threshold);
 }
 
 /* 27.2.1.3, 27.6.1: outside protected mode no exception has an error code; in it the vector alone decides. #DB clears

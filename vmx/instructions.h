@@ -45,6 +45,7 @@ static inline uint64_t vmx_read(unsigned field)
     return value;
 }
 
+/* A field that the processor does not have is none that it reads. */
 static inline void vmx_write(unsigned field, uint64_t value)
 {
     __asm__ volatile("vmwrite %1, %0" : : "r"((uint64_t)field), "r"(value) : "cc", "memory");

@@ -50,10 +50,8 @@ static void control_reset(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
         vmx_write(VMCS_PLE_GAP, PAUSE_GAP);
         vmx_write(VMCS_PLE_WINDOW, PAUSE_WINDOW);
     }
-    if (vmx->virtual_apic != NULL) {
-        vmx_write(VMCS_VIRTUAL_APIC, pool_physical(vmx->virtual_apic).value);
-        vmx_write(VMCS_TPR_THRESHOLD, 0);
-    }
+    vmx_write(VMCS_VIRTUAL_APIC, pool_physical(vmx->virtual_apic).value);
+    vmx_write(VMCS_TPR_THRESHOLD, 0);
     if (vmx_host.used[WORD_PIN] & PIN_PREEMPTION_TIMER)
         vmx_write(VMCS_PREEMPTION_TIMER, tsc_hz / STAYS_PER_SECOND >> (x86_rdmsr(MSR_VMX_MISC) & MISC_TIMER_SHIFT));
     if (vmx_host.used[WORD_SECONDARY] & SECONDARY_VPID)
@@ -67,13 +65,12 @@ static void control_reset(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
 enum cl_status vmx_vcpu_create(struct vcpu *vcpu, struct account *account)
 {
     struct vmx_vcpu *vmx = vcpu->virt = pool_take(account, sizeof *vmx);
-    bool shadow = vmx_host.used[WORD_PRIMARY] & PRIMARY_TPR_SHADOW;
 
     if (vmx == NULL)
         return CL_NO_MEMORY;
     vmx->vmcs = pool_take(account, PAGE_SIZE);
-    vmx->virtual_apic = shadow ? pool_take(account, PAGE_SIZE) : NULL;
-    if (vmx->vmcs == NULL || (shadow && vmx->virtual_apic == NULL))
+    vmx->virtual_apic = pool_take(account, PAGE_SIZE);
+    if (vmx->vmcs == NULL || vmx->virtual_apic == NULL)
         return CL_NO_MEMORY;
     vmx->vmcs_pa = pool_physical(vmx->vmcs).value;
     *vmx->vmcs = vmx_host.revision;

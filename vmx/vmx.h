@@ -52,7 +52,7 @@ enum vmx_special {
 struct vmx_vcpu {
     uint32_t *vmcs;
     uint64_t vmcs_pa;
-    uint32_t *virtual_apic; /* its TPR is the guest's CR8; NULL: no TPR shadow */
+    uint32_t *virtual_apic; /* a page: its TPR is the guest's CR8 */
     struct vmx_cpu *cpu;    /* where it was loaded last */
     uint64_t generation;    /* of cpu's VPIDs; 0: it has none */
     uint64_t host_rsp;      /* these four as the VMCS has them */
@@ -67,7 +67,7 @@ struct vmx_vcpu {
     uint64_t injection;     /* interruption information of the next entry, above it the error code; 0: none */
     uint64_t deferred;      /* an event that had to let an exception go first, in the same form */
     uint64_t pending_debug; /* causes, as in DR6, of a trap before the next instruction */
-    uint64_t dr[4], dr6, cr2, cr8;
+    uint64_t dr[4], dr6, cr2;
     uint64_t msr[VMX_SWITCHED];
     uint64_t tsc_aux;
 };
