@@ -34,11 +34,12 @@ enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t inde
     vcpu->xcr0 = XCR0_RESET;
     vcpu->tsc_offset = 0 - x86_rdtsc(); /* a guest's TSC begins at zero */
     vcpu->activity = index == 0 ? VCPU_RUNNING : VCPU_WAIT_FOR_SIPI;
-    vlapic_init(&vcpu->lapic, index);
     vcpu->page = pool_take(account, PAGE_SIZE);
     vcpu->xstate = xstate_create(account);
-    if (vcpu->page == NULL || vcpu->xstate == NULL)
+    vcpu->lapic.reg = pool_take(account, PAGE_SIZE);
+    if (vcpu->page == NULL || vcpu->xstate == NULL || vcpu->lapic.reg == NULL)
         return CL_NO_MEMORY;
+    vlapic_init(&vcpu->lapic, vcpu->lapic.reg, index);
     TRY(virt->vcpu_create(vcpu, account));
     TRY(space_map_kernel_page(&domain->space, vcpu->page, page_address, PT_READ | PT_WRITE));
     vcpu->page_address = page_address;
@@ -119,6 +120,7 @@ bool vcpu_free(struct object *object)
         virt->vcpu_destroy(vcpu, object->account);
     pool_give(object->account, vcpu->page);
     pool_give(object->account, vcpu->xstate);
+    pool_give(object->account, vcpu->lapic.reg);
     object_drop(&vcpu->page_domain->object);
     object_drop(&vcpu->vm->object);
     return true;

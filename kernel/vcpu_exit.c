@@ -251,6 +251,15 @@ static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struc
         return VCPU_EXIT_TASK_SWITCH;
     case VIRT_EXIT_TRIPLE_FAULT:
         return VCPU_EXIT_TRIPLE_FAULT;
+    case VIRT_EXIT_EOI:
+        vcpu_apic_accessed(vcpu, &(struct vlapic_access){ .bits = VLAPIC_ENDS, .vector = exit->vector });
+        return VCPU_EXIT_NONE;
+    case VIRT_EXIT_SELF_IPI: {
+        struct vlapic_access access = { .write = true, .value = exit->vector };
+
+        (void)!vlapic_msr(&vcpu->lapic, MSR_X2APIC_FIRST + VLAPIC_REG_SELF_IPI, &access); /* an error of the guest's */
+        return VCPU_EXIT_NONE;
+    }
     case VIRT_EXIT_INVALID_STATE:
         log_line("VM %s: the CPU refused to enter vCPU %u; broken rules:", vcpu->vm->name, vcpu->index);
         if (virt->vcpu_audit(vcpu) == 0)

@@ -75,7 +75,6 @@ enum cl_status vcpu_set_groups(struct vcpu *vcpu, uint32_t groups)
     TRY(virt->vcpu_set(vcpu, groups));
     if ((groups & VCPU_GROUP_CONTROL) != 0) {
         virt->vcpu_get(vcpu, VCPU_GROUP_CONTROL);
-        vlapic_cr8_set(&vcpu->lapic, vcpu->page->cr8);
         vcpu->osxsave = (vcpu->page->cr4 & CR4_OSXSAVE) != 0;
     }
     if ((groups & VCPU_GROUP_EVENTS) != 0)
@@ -182,7 +181,8 @@ static enum vcpu_exit_reason serve_signals(struct vcpu *vcpu, struct thread *thr
     return VCPU_EXIT_NOTIFICATION;
 }
 
-/* Put one event into the guest, or ask for a window. True: the 8259 has to be asked for its vector. */
+/* Put one event into the guest, or ask for a window. A processor that works on the local APIC takes its interrupts itself.
+ * True: the 8259 has to be asked for its vector. */
 static bool deliver_events(struct vcpu *vcpu)
 {
     struct vlapic *lapic = &vcpu->lapic;
@@ -195,7 +195,7 @@ static bool deliver_events(struct vcpu *vcpu)
         nmi = !vlapic_nmi_take(lapic);
         virt->vcpu_inject(vcpu, VCPU_EVENT_NMI, VECTOR_NMI, false, 0);
     }
-    vector = vlapic_pending(lapic);
+    vector = vlapic_is_assisted(lapic) ? -1 : vlapic_pending(lapic);
     interrupt = vector >= 0 || vlapic_extint_pending(lapic);
     if (interrupt && virt->vcpu_interruptible(vcpu, false)) {
         if (vector >= 0) {
@@ -238,7 +238,6 @@ void vcpu_interrupt_window(void)
 static enum vcpu_exit_reason enter_once(struct vcpu *vcpu)
 {
     struct vlapic *lapic = &vcpu->lapic;
-    struct vcpu_page *page = vcpu->page;
     enum vcpu_exit_reason reason;
     struct virt_exit exit;
 
@@ -248,14 +247,10 @@ static enum vcpu_exit_reason enter_once(struct vcpu *vcpu)
         if (ask_8259)
             return VCPU_EXIT_EXTINT;
     }
-    uint64_t cr8 = vlapic_cr8_get(lapic);
-    page->cr8 = cr8;
     virt->vcpu_enter(vcpu, &exit);
-    if (__builtin_expect(page->cr8 != cr8, 0))
-        vlapic_cr8_set(lapic, page->cr8);
     reason = vcpu_handle_exit(vcpu, &exit);
     if (reason == VCPU_EXIT_NONE)
-        page->exits_in_kernel++;
+        vcpu->page->exits_in_kernel++;
     return reason;
 }
 

@@ -36,6 +36,8 @@ enum virt_exit_kind {
     VIRT_EXIT_DECODE,    /* exit->intercept, exit->detail: for the VMM */
     VIRT_EXIT_TASK_SWITCH,
     VIRT_EXIT_TRIPLE_FAULT,
+    VIRT_EXIT_EOI,      /* the level interrupt exit->vector has ended */
+    VIRT_EXIT_SELF_IPI, /* the guest has sent itself exit->vector, which the processor does not do */
     VIRT_EXIT_INIT,
     VIRT_EXIT_MACHINE_CHECK,
     VIRT_EXIT_INVALID_STATE, /* entry refused; nothing of the guest ran */
@@ -101,7 +103,7 @@ struct virt_ops {
     /* Inject at the next entry; only when nothing else is queued. */
     void (*vcpu_inject)(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error);
     /* Ask for an exit as soon as an interrupt or NMI can be taken, or CR8 falls below the threshold, if it is not 0; turn
-     * the wish off again. */
+     * the wish off again. Where vlapic_is_assisted: go on with the local APIC as it is now. */
     void (*vcpu_window)(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_threshold);
     /* The instruction is done: RIP = next_rip, interrupt shadow over, single-step trap pending if RFLAGS.TF. */
     void (*vcpu_advance)(struct vcpu *vcpu, uint64_t next_rip);

@@ -7,16 +7,19 @@
 #include "kernel/x86.h"
 
 #define BASE_RESERVED (~((UINT64_C(1) << 52) - 1) | 0x2FF)
+#define STATE_FLAGS (VLAPIC_STATE_NMI_PENDING | VLAPIC_STATE_LINT0_HIGH | VLAPIC_STATE_LINT1_HIGH)
+
+bool vlapic_hardware;
 
 /* A register that another CPU may look at. */
 static uint32_t get(const struct vlapic *l, unsigned reg)
 {
-    return READ_ONCE(l->reg[reg]);
+    return READ_ONCE(l->reg[reg].value);
 }
 
 static void set(struct vlapic *l, unsigned reg, uint32_t value)
 {
-    WRITE_ONCE(l->reg[reg], value);
+    WRITE_ONCE(l->reg[reg].value, value);
 }
 
 static bool is_enabled(const struct vlapic *l)
@@ -29,6 +32,12 @@ static bool is_x2apic(const struct vlapic *l)
     return READ_ONCE(l->apic_base) & VLAPIC_BASE_X2APIC;
 }
 
+/* A backend that works on the registers hears of what else has changed them. */
+static uint32_t changed(void)
+{
+    return vlapic_hardware ? VLAPIC_EVENT_CHANGED : 0;
+}
+
 /* What register `reg` holds after a reset. */
 static uint32_t reset_value(uint32_t apic_id, bool x2apic, unsigned reg)
 {
@@ -39,18 +48,19 @@ static uint32_t reset_value(uint32_t apic_id, bool x2apic, unsigned reg)
     return rules[reg].reset;
 }
 
-static uint32_t highest_in_service(const struct vlapic *l)
+/* Of the 256 bits that begin at `first`: ISR or IRR. 0: none is set. */
+static unsigned highest(const struct vlapic *l, unsigned first)
 {
     for (unsigned word = 8; word-- > 0;)
-        if (l->reg[VLAPIC_REG_ISR + word] != 0)
-            return word * 32 + 31 - (uint32_t)__builtin_clz(l->reg[VLAPIC_REG_ISR + word]);
+        if (get(l, first + word) != 0)
+            return word * 32 + 31 - (unsigned)__builtin_clz(get(l, first + word));
     return 0;
 }
 
 /* 11.8.3.1 */
 static uint32_t processor_priority(const struct vlapic *l)
 {
-    uint32_t tpr = get(l, VLAPIC_REG_TPR), in_service = READ_ONCE(l->isr_top) & 0xF0;
+    uint32_t tpr = get(l, VLAPIC_REG_TPR), in_service = highest(l, VLAPIC_REG_ISR) & 0xF0;
 
     return (tpr & 0xF0) >= in_service ? tpr : in_service;
 }
@@ -62,13 +72,21 @@ static enum vlapic_accepted raise_event(struct vlapic *l, uint32_t event)
     return __atomic_fetch_or(&l->events, event, __ATOMIC_SEQ_CST) & event ? VLAPIC_NOTHING : VLAPIC_KICK;
 }
 
-/* A word of IRR was seen empty: take its bit out of `events`, unless a sender was quicker. The sender sets IRR first
- * and `events` second, the owner clears `events` first and looks at IRR second, each with a full fence between: one
+/* What was requested becomes IRR's. */
+static uint32_t absorb_word(struct vlapic *l, unsigned word)
+{
+    if (__atomic_load_n(&l->request[word], __ATOMIC_SEQ_CST) != 0)
+        l->reg[VLAPIC_REG_IRR + word].value |= __atomic_exchange_n(&l->request[word], 0, __ATOMIC_SEQ_CST);
+    return l->reg[VLAPIC_REG_IRR + word].value;
+}
+
+/* A word of IRR was seen empty: take its bit out of `events`, unless a sender was quicker. The sender sets `request` first
+ * and `events` second, the owner clears `events` first and looks at `request` second, each with a full fence between: one
  * of them sees the other. */
 static void settle_word(struct vlapic *l, unsigned word)
 {
     __atomic_fetch_and(&l->events, ~(1u << word), __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&l->reg[VLAPIC_REG_IRR + word], __ATOMIC_SEQ_CST) != 0)
+    if (absorb_word(l, word) != 0)
         __atomic_fetch_or(&l->events, 1u << word, __ATOMIC_SEQ_CST);
 }
 
@@ -91,10 +109,10 @@ static enum vlapic_accepted raise_vector(struct vlapic *l, unsigned vector, bool
     if (vector < FIRST_LEGAL_VECTOR)
         return raise_error(l, ESR_RECEIVE_ILLEGAL);
     if (level)
-        __atomic_fetch_or(&l->reg[VLAPIC_REG_TMR + word], bit, __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&l->reg[VLAPIC_REG_TMR + word].value, bit, __ATOMIC_SEQ_CST);
     else if (get(l, VLAPIC_REG_TMR + word) & bit)
-        __atomic_fetch_and(&l->reg[VLAPIC_REG_TMR + word], ~bit, __ATOMIC_SEQ_CST);
-    if (__atomic_fetch_or(&l->reg[VLAPIC_REG_IRR + word], bit, __ATOMIC_SEQ_CST) & bit)
+        __atomic_fetch_and(&l->reg[VLAPIC_REG_TMR + word].value, ~bit, __ATOMIC_SEQ_CST);
+    if (__atomic_fetch_or(&l->request[word], bit, __ATOMIC_SEQ_CST) & bit)
         return VLAPIC_NOTHING;
     if (!(__atomic_load_n(&l->events, __ATOMIC_SEQ_CST) & 1u << word))
         __atomic_fetch_or(&l->events, 1u << word, __ATOMIC_SEQ_CST);
@@ -150,20 +168,19 @@ bool vlapic_accepts_extint(const struct vlapic *l)
 
 /* --------------------------------------------------------------------------------------------- what is delivered */
 
+/* The highest vector of IRR, 0: none. A reset, or the processor, may have left the bit of an empty word in `events`. A
+ * processor that sends IPIs to itself tells nobody. */
 static unsigned highest_request(struct vlapic *l)
 {
     uint32_t left = __atomic_load_n(&l->events, __ATOMIC_SEQ_CST) & VLAPIC_EVENT_IRR;
 
-    while (left != 0) {
-        unsigned word = 31 - (unsigned)__builtin_clz(left);
-        uint32_t irr = __atomic_load_n(&l->reg[VLAPIC_REG_IRR + word], __ATOMIC_SEQ_CST);
+    for (; left != 0; left &= left - 1) {
+        unsigned word = (unsigned)__builtin_ctz(left);
 
-        if (irr != 0)
-            return word * 32 + 31 - (unsigned)__builtin_clz(irr);
-        settle_word(l, word); /* a reset may have left its bit behind */
-        left &= ~(1u << word);
+        if (absorb_word(l, word) == 0)
+            settle_word(l, word);
     }
-    return 0;
+    return highest(l, VLAPIC_REG_IRR);
 }
 
 int vlapic_highest_deliverable(struct vlapic *l)
@@ -173,11 +190,17 @@ int vlapic_highest_deliverable(struct vlapic *l)
     return vector >> 4 > processor_priority(l) >> 4 ? (int)vector : -1;
 }
 
+uint16_t vlapic_status(struct vlapic *l)
+{
+    __atomic_fetch_and(&l->events, ~VLAPIC_EVENT_CHANGED, __ATOMIC_SEQ_CST);
+    return (uint16_t)(highest_request(l) | highest(l, VLAPIC_REG_ISR) << 8);
+}
+
 unsigned vlapic_cr8_threshold(struct vlapic *l)
 {
     unsigned class = highest_request(l) >> 4;
 
-    return class > l->isr_top >> 4 && class <= vlapic_cr8_get(l) ? class : 0;
+    return class > highest(l, VLAPIC_REG_ISR) >> 4 && class <= vlapic_cr8_get(l) ? class : 0;
 }
 
 void vlapic_take(struct vlapic *l, unsigned vector)
@@ -185,25 +208,25 @@ void vlapic_take(struct vlapic *l, unsigned vector)
     unsigned word = vector / 32;
     uint32_t bit = 1u << (vector % 32), before;
 
-    ASSERT(vector < 256 && vector > l->isr_top);
-    before = __atomic_fetch_and(&l->reg[VLAPIC_REG_IRR + word], ~bit, __ATOMIC_SEQ_CST);
+    ASSERT(vector < 256 && vector > highest(l, VLAPIC_REG_ISR));
+    before = absorb_word(l, word);
     ASSERT(before & bit);
+    set(l, VLAPIC_REG_IRR + word, before & ~bit);
     if (before == bit)
         settle_word(l, word);
-    l->reg[VLAPIC_REG_ISR + word] |= bit;
-    WRITE_ONCE(l->isr_top, vector);
+    set(l, VLAPIC_REG_ISR + word, get(l, VLAPIC_REG_ISR + word) | bit);
 }
 
 bool vlapic_eoi(struct vlapic *l, uint8_t *vector)
 {
-    uint32_t top = l->isr_top, bit = 1u << (top % 32);
+    unsigned top = highest(l, VLAPIC_REG_ISR), word = top / 32;
+    uint32_t bit = 1u << (top % 32);
 
     if (top == 0)
         return false;
-    l->reg[VLAPIC_REG_ISR + top / 32] &= ~bit;
-    WRITE_ONCE(l->isr_top, highest_in_service(l));
+    set(l, VLAPIC_REG_ISR + word, get(l, VLAPIC_REG_ISR + word) & ~bit);
     *vector = (uint8_t)top;
-    return get(l, VLAPIC_REG_TMR + top / 32) & bit;
+    return get(l, VLAPIC_REG_TMR + word) & bit;
 }
 
 bool vlapic_nmi_take(struct vlapic *l)
@@ -246,7 +269,7 @@ bool vlapic_message_from_msi(uint64_t address, uint32_t data, struct vlapic_mess
 /* What ICR sends (11.6.1, 11.12.9). IPIs are edge-triggered whatever it says, but for the INIT de-assert (11.6.1). */
 static struct vlapic_message message_from_icr(const struct vlapic *l)
 {
-    uint32_t icr = l->reg[VLAPIC_REG_ICR], destination = l->reg[VLAPIC_REG_ICR_HIGH];
+    uint32_t icr = l->reg[VLAPIC_REG_ICR].value, destination = l->reg[VLAPIC_REG_ICR_HIGH].value;
     struct vlapic_message message =
         decode_message(icr, is_x2apic(l) ? destination : from_byte((uint8_t)(destination >> 24)));
 
@@ -292,7 +315,7 @@ static void send(struct vlapic *l, struct vlapic_message message, struct vlapic_
     if (fixed && message.vector < FIRST_LEGAL_VECTOR) {
         (void)raise_error(l, ESR_SEND_ILLEGAL);
     } else if (message.shorthand == VLAPIC_TO_SELF) {
-        if (message.delivery == VLAPIC_FIXED && (l->reg[VLAPIC_REG_SVR] & SVR_ENABLE))
+        if (message.delivery == VLAPIC_FIXED && (l->reg[VLAPIC_REG_SVR].value & SVR_ENABLE))
             (void)raise_vector(l, message.vector, false);
     } else if (!message.deassert && (fixed || (message.delivery >= VLAPIC_NMI && message.delivery <= VLAPIC_SIPI))) {
         access->bits = VLAPIC_SENDS;
@@ -303,9 +326,14 @@ static void send(struct vlapic *l, struct vlapic_message message, struct vlapic_
 /* --------------------------------------------------------------------------------------------------------- timer */
 
 /* Counting in the first two modes. */
-static enum timer_mode timer_mode(const uint32_t *reg)
+static enum timer_mode mode_of(uint32_t lvt_timer)
 {
-    return (reg[VLAPIC_REG_LVT_TIMER] >> 17) & 3;
+    return (lvt_timer >> 17) & 3;
+}
+
+static enum timer_mode timer_mode(const struct vlapic *l)
+{
+    return mode_of(l->reg[VLAPIC_REG_LVT_TIMER].value);
 }
 
 /* Figure 11-10. */
@@ -323,9 +351,9 @@ static uint64_t add_saturating(uint64_t a, uint64_t b)
 
 static uint64_t period_tsc(const struct vlapic *l)
 {
-    uint64_t period = (uint64_t)l->reg[VLAPIC_REG_INITIAL_COUNT] << divide_shift(l->reg[VLAPIC_REG_DIVIDE]);
+    uint64_t period = (uint64_t)l->reg[VLAPIC_REG_INITIAL_COUNT].value << divide_shift(l->reg[VLAPIC_REG_DIVIDE].value);
 
-    return timer_mode(l->reg) == TIMER_PERIODIC && period < VLAPIC_PERIOD_MIN_TSC ? VLAPIC_PERIOD_MIN_TSC : period;
+    return timer_mode(l) == TIMER_PERIODIC && period < VLAPIC_PERIOD_MIN_TSC ? VLAPIC_PERIOD_MIN_TSC : period;
 }
 
 /* Until the count reaches zero; in periodic mode, the next time. */
@@ -338,45 +366,56 @@ static uint32_t current_count(const struct vlapic *l, uint64_t now)
 {
     uint64_t count;
 
-    if (timer_mode(l->reg) > TIMER_PERIODIC || l->timer_due == VLAPIC_TIMER_NEVER ||
-        (l->timer_due <= now && timer_mode(l->reg) != TIMER_PERIODIC))
+    if (timer_mode(l) > TIMER_PERIODIC || l->timer_due == VLAPIC_TIMER_NEVER ||
+        (l->timer_due <= now && timer_mode(l) != TIMER_PERIODIC))
         return 0;
-    count = ((ticks_left(l, now) - 1) >> divide_shift(l->reg[VLAPIC_REG_DIVIDE])) + 1;
-    return count < l->reg[VLAPIC_REG_INITIAL_COUNT] ? (uint32_t)count : l->reg[VLAPIC_REG_INITIAL_COUNT];
+    count = ((ticks_left(l, now) - 1) >> divide_shift(l->reg[VLAPIC_REG_DIVIDE].value)) + 1;
+    return count < l->reg[VLAPIC_REG_INITIAL_COUNT].value ? (uint32_t)count : l->reg[VLAPIC_REG_INITIAL_COUNT].value;
 }
 
 bool vlapic_timer_fire(struct vlapic *l, uint64_t now)
 {
     if (l->timer_due == VLAPIC_TIMER_NEVER || l->timer_due > now)
         return false;
-    l->timer_due = timer_mode(l->reg) == TIMER_PERIODIC ? add_saturating(now, ticks_left(l, now)) : VLAPIC_TIMER_NEVER;
+    l->timer_due = timer_mode(l) == TIMER_PERIODIC ? add_saturating(now, ticks_left(l, now)) : VLAPIC_TIMER_NEVER;
     return raise_lvt(l, VLAPIC_REG_LVT_TIMER) == VLAPIC_KICK;
 }
 
 void vlapic_tsc_written(struct vlapic *l, uint64_t before, uint64_t after)
 {
-    if (timer_mode(l->reg) <= TIMER_PERIODIC && l->timer_due != VLAPIC_TIMER_NEVER)
+    if (timer_mode(l) <= TIMER_PERIODIC && l->timer_due != VLAPIC_TIMER_NEVER)
         l->timer_due = l->timer_due > before ? add_saturating(after, l->timer_due - before) : after;
 }
 
 /* ----------------------------------------------------------------------------------------------------- registers */
 
+/* What a save has of register `reg`: an interrupt that was requested is one that IRR has; and what follows from the rest, or
+ * remembers what the guest wrote last, is nothing. */
+static uint32_t saved(const struct vlapic *l, unsigned reg)
+{
+    if (reg == VLAPIC_REG_PPR || reg == VLAPIC_REG_SELF_IPI)
+        return 0;
+    if (reg >= VLAPIC_REG_IRR && reg < VLAPIC_REG_IRR + 8)
+        return get(l, reg) | READ_ONCE(l->request[reg - VLAPIC_REG_IRR]);
+    return get(l, reg);
+}
+
 static uint32_t read_register(const struct vlapic *l, unsigned reg, uint64_t now)
 {
     if (reg == VLAPIC_REG_PPR)
         return processor_priority(l);
-    return reg == VLAPIC_REG_CURRENT_COUNT ? current_count(l, now) : get(l, reg);
+    return reg == VLAPIC_REG_CURRENT_COUNT ? current_count(l, now) : saved(l, reg);
 }
 
 static void write_lvt(struct vlapic *l, unsigned reg, uint32_t value)
 {
-    enum timer_mode before = timer_mode(l->reg), after;
+    enum timer_mode before = timer_mode(l), after;
 
-    set(l, reg, l->reg[VLAPIC_REG_SVR] & SVR_ENABLE ? value : value | LVT_MASKED); /* 11.4.7.2 */
-    after = timer_mode(l->reg);
+    set(l, reg, l->reg[VLAPIC_REG_SVR].value & SVR_ENABLE ? value : value | LVT_MASKED); /* 11.4.7.2 */
+    after = timer_mode(l);
     if (before != after && (before | after) > TIMER_PERIODIC) {
         l->timer_due = VLAPIC_TIMER_NEVER; /* to or from TSC deadline: disarmed (11.5.4.1) */
-        l->reg[VLAPIC_REG_INITIAL_COUNT] = 0;
+        l->reg[VLAPIC_REG_INITIAL_COUNT].value = 0;
     }
 }
 
@@ -393,13 +432,13 @@ static void write_register(struct vlapic *l, unsigned reg, uint32_t value, struc
     case VLAPIC_REG_SVR:
         set(l, reg, value);
         for (unsigned i = VLAPIC_REG_LVT_TIMER; !(value & SVR_ENABLE) && i <= VLAPIC_REG_LVT_ERROR; i++)
-            set(l, i, l->reg[i] | LVT_MASKED);
+            set(l, i, l->reg[i].value | LVT_MASKED);
         break;
     case VLAPIC_REG_ESR:
-        l->reg[reg] = __atomic_exchange_n(&l->esr_collected, 0, __ATOMIC_SEQ_CST);
+        l->reg[reg].value = __atomic_exchange_n(&l->esr_collected, 0, __ATOMIC_SEQ_CST);
         break;
     case VLAPIC_REG_ICR:
-        l->reg[reg] = value;
+        l->reg[reg].value = value;
         send(l, message_from_icr(l), access);
         break;
     case VLAPIC_REG_SELF_IPI:
@@ -409,14 +448,14 @@ static void write_register(struct vlapic *l, unsigned reg, uint32_t value, struc
         write_lvt(l, reg, value);
         break;
     case VLAPIC_REG_INITIAL_COUNT:
-        if (timer_mode(l->reg) <= TIMER_PERIODIC) {
-            l->reg[reg] = value;
+        if (timer_mode(l) <= TIMER_PERIODIC) {
+            l->reg[reg].value = value;
             l->timer_due = value == 0 ? VLAPIC_TIMER_NEVER : add_saturating(now, period_tsc(l));
         }
         break;
     case VLAPIC_REG_DIVIDE:
         count = current_count(l, now); /* what is left of it goes on at the new rate */
-        l->reg[reg] = value;
+        l->reg[reg].value = value;
         if (count != 0 && l->timer_due > now)
             l->timer_due = add_saturating(now, count << divide_shift(value));
         break;
@@ -451,10 +490,11 @@ static void reset_registers(struct vlapic *l)
 {
     for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
         set(l, reg, reset_value(l->apic_id, is_x2apic(l), reg));
-    for (unsigned word = 0; word < 8; word++)
+    for (unsigned word = 0; word < 8; word++) {
+        WRITE_ONCE(l->request[word], 0);
         settle_word(l, word);
+    }
     WRITE_ONCE(l->esr_collected, 0);
-    WRITE_ONCE(l->isr_top, 0);
     l->timer_due = VLAPIC_TIMER_NEVER;
 }
 
@@ -472,12 +512,13 @@ static bool write_base(struct vlapic *l, uint64_t value)
     WRITE_ONCE(l->apic_base, value);
     if (!enable)
         reset_registers(l);
+    __atomic_fetch_or(&l->events, changed(), __ATOMIC_SEQ_CST);
     return true;
 }
 
 static void access_deadline(struct vlapic *l, struct vlapic_access *access)
 {
-    bool in_use = timer_mode(l->reg) == TIMER_DEADLINE;
+    bool in_use = timer_mode(l) == TIMER_DEADLINE;
 
     if (!access->write)
         access->value = in_use && l->timer_due != VLAPIC_TIMER_NEVER ? l->timer_due : 0;
@@ -494,13 +535,13 @@ static bool access_x2apic(struct vlapic *l, unsigned reg, struct vlapic_access *
     if (!access->write) {
         access->value = read_register(l, reg, access->now);
         if (reg == VLAPIC_REG_ICR)
-            access->value |= (uint64_t)l->reg[VLAPIC_REG_ICR_HIGH] << 32;
+            access->value |= (uint64_t)l->reg[VLAPIC_REG_ICR_HIGH].value << 32;
         return true;
     }
     if (value & ~(rules[reg].writable | rules[reg].tolerated) || (reg != VLAPIC_REG_ICR && high != 0))
         return false;
     if (reg == VLAPIC_REG_ICR)
-        l->reg[VLAPIC_REG_ICR_HIGH] = high;
+        l->reg[VLAPIC_REG_ICR_HIGH].value = high;
     write_register(l, reg, value & rules[reg].writable, access);
     return true;
 }
@@ -521,9 +562,9 @@ bool vlapic_msr(struct vlapic *l, uint32_t index, struct vlapic_access *access)
 
 /* ---------------------------------------------------------------------------------------------------------- life */
 
-void vlapic_init(struct vlapic *l, uint32_t apic_id)
+void vlapic_init(struct vlapic *l, struct vlapic_slot *page, uint32_t apic_id)
 {
-    *l = (struct vlapic){ .apic_id = apic_id };
+    *l = (struct vlapic){ .apic_id = apic_id, .reg = page };
     l->apic_base = VLAPIC_BASE_DEFAULT | VLAPIC_BASE_ENABLE | (apic_id == 0 ? VLAPIC_BASE_BSP : 0);
     reset_registers(l);
 }
@@ -534,10 +575,10 @@ void vlapic_state_get(const struct vlapic *l, struct vlapic_state *state)
         .apic_base = l->apic_base,
         .timer_due_tsc = l->timer_due,
         .esr_collected = READ_ONCE(l->esr_collected),
-        .flags = READ_ONCE(l->events) / VLAPIC_EVENT_NMI,
+        .flags = READ_ONCE(l->events) / VLAPIC_EVENT_NMI & STATE_FLAGS,
     };
     for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
-        state->reg[reg] = get(l, reg);
+        state->reg[reg] = saved(l, reg);
 }
 
 /* Whether register `reg` of this APIC can have the value that `s` gives it. */
@@ -560,12 +601,12 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
 {
     bool enable = s->apic_base & VLAPIC_BASE_ENABLE, x2apic = s->apic_base & VLAPIC_BASE_X2APIC;
     bool armed = s->timer_due_tsc != VLAPIC_TIMER_NEVER, counting = s->reg[VLAPIC_REG_INITIAL_COUNT] != 0;
-    enum timer_mode mode = timer_mode(s->reg);
-    uint32_t events = s->flags * VLAPIC_EVENT_NMI;
+    enum timer_mode mode = mode_of(s->reg[VLAPIC_REG_LVT_TIMER]);
+    uint32_t events = s->flags * VLAPIC_EVENT_NMI | changed();
 
     if ((s->apic_base & BASE_RESERVED) || (x2apic && !enable))
         return refuse(CL_BAD_ARGUMENT, "local APIC state: IA32_APIC_BASE cannot be %lx", s->apic_base);
-    if ((s->esr_collected & ~ESR_ALL) || s->flags > 7)
+    if ((s->esr_collected & ~ESR_ALL) || (s->flags & ~STATE_FLAGS))
         return refuse(CL_BAD_ARGUMENT, "local APIC state: unknown bits in esr_collected or flags");
     for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
         if (!is_legal(l, s, reg))
@@ -580,7 +621,8 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
         set(l, reg, s->reg[reg]);
     for (unsigned word = 0; word < 8; word++)
         events |= s->reg[VLAPIC_REG_IRR + word] != 0 ? 1u << word : 0;
-    WRITE_ONCE(l->isr_top, highest_in_service(l));
+    for (unsigned word = 0; word < 8; word++)
+        WRITE_ONCE(l->request[word], 0);
     __atomic_store_n(&l->events, events, __ATOMIC_SEQ_CST);
     return CL_OK;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vlapic.h: the local APIC of a vCPU, in software alone (SDM Vol. 3A ch. 11).
+/* vlapic.h: the local APIC of a vCPU (SDM Vol. 3A ch. 11).
  *
- * Vendor-neutral, touches no hardware, allocates nothing, takes no lock. Two kinds of callers:
+ * Vendor-neutral, touches no hardware, allocates nothing, takes no lock. Its registers stand in a page in the
+ * architecture's layout, so that a processor that can (SDM Vol. 3C ch. 30) works on them itself while the guest runs: it
+ * is then an owner like another, and nobody but the owner writes what it reads. Two kinds of callers:
  *
  *   owner   whoever has the vCPU to itself: the CPU that runs it, or, while it does not run, the holder of its lock.
  *   anyone  any CPU, at any time, without a lock: vlapic_accept, _matches, _priority, _lint, _idle.
@@ -62,27 +64,40 @@ enum vlapic_accepted {
     VLAPIC_ACCEPTED_EXTINT = 4 /* the vector has to be asked from the 8259 */
 };
 
-/* Bits of `events`. Bits 7:0: that word of IRR may hold bits. */
+/* Bits of `events`. Bits 7:0: that word of IRR or `request` may hold bits. */
 #define VLAPIC_EVENT_IRR 0xFFu
 #define VLAPIC_EVENT_NMI (1u << 8) /* from here on as VLAPIC_STATE_* */
 #define VLAPIC_EVENT_LINE(pin) (VLAPIC_EVENT_NMI * VLAPIC_STATE_LINT0_HIGH << (pin)) /* the LINT pin is high */
+#define VLAPIC_EVENT_CHANGED (1u << 11) /* the mode, or the state as a whole: the backend has to look */
+
+/* A register in its page. */
+struct vlapic_slot {
+    uint32_t value, unused[3];
+};
 
 struct vlapic {
-    uint32_t events;        /* [a]  VLAPIC_EVENT_*: 0 = nothing to deliver */
-    uint32_t isr_top;       /* [w]  highest vector in ISR, 0 if there is none */
-    uint32_t esr_collected; /* [a]  errors since the last write of ESR */
-    uint32_t apic_id;       /* [i] */
-    uint64_t apic_base;     /* [w] */
-    uint64_t timer_due;     /* [o]  guest TSC, VLAPIC_TIMER_NEVER: disarmed */
-    uint32_t
-        reg[VLAPIC_REG_COUNT]; /* [w]  as in struct vlapic_state; [a] IRR, before its word's bit in `events`, and TMR */
+    uint32_t events;         /* [a]  VLAPIC_EVENT_*: 0 = nothing to deliver */
+    uint32_t esr_collected;  /* [a]  errors since the last write of ESR */
+    uint32_t apic_id;        /* [i] */
+    uint64_t apic_base;      /* [w] */
+    uint64_t timer_due;      /* [o]  guest TSC, VLAPIC_TIMER_NEVER: disarmed */
+    uint32_t request[8];     /* [a]  what the owner has still to put into IRR; before its word's bit in `events` */
+    struct vlapic_slot *reg; /* [i]  the page. [w] as in struct vlapic_state; [a] TMR */
 }; /* [a] = atomic, anyone; [w] = written by the owner, read by anyone; [o] = owner; [i] = set once by vlapic_init */
+
+/* The backend works on the registers of an APIC in x2APIC mode: it delivers what IRR has. Sealed after boot. */
+extern bool vlapic_hardware;
+
+static inline bool vlapic_is_assisted(const struct vlapic *l)
+{
+    return vlapic_hardware && (READ_ONCE(l->apic_base) & VLAPIC_BASE_X2APIC);
+}
 
 /* ------------------------------------------------------------------------------------------------------ life */
 
-/* Power-up state (SDM Vol. 3A 11.4.7.1) in xAPIC mode with the ID `apic_id`; the vCPU with ID 0 is the BSP. Before
- * the vCPU is shared. */
-void vlapic_init(struct vlapic *l, uint32_t apic_id);
+/* Power-up state (SDM Vol. 3A 11.4.7.1) in xAPIC mode with the ID `apic_id`; the vCPU with ID 0 is the BSP. Its registers
+ * stand in `page`, which is zeroed and stays. Before the vCPU is shared. */
+void vlapic_init(struct vlapic *l, struct vlapic_slot *page, uint32_t apic_id);
 
 /* State out and in (owner). `set` checks everything first and changes nothing when it refuses: CL_BAD_ARGUMENT with
  * the name of the field. The caller then re-arms the timer from vlapic_deadline(). */
@@ -103,12 +118,12 @@ bool vlapic_msr(struct vlapic *l, uint32_t index, struct vlapic_access *access) 
 /* CR8 is bits 7:4 of TPR (11.8.6). Owner. The caller has checked that a value written is at most 15. */
 static inline uint64_t vlapic_cr8_get(const struct vlapic *l)
 {
-    return l->reg[VLAPIC_REG_TPR] >> 4;
+    return l->reg[VLAPIC_REG_TPR].value >> 4;
 }
 
 static inline void vlapic_cr8_set(struct vlapic *l, uint64_t value)
 {
-    WRITE_ONCE(l->reg[VLAPIC_REG_TPR], (uint32_t)(value & 15) << 4);
+    WRITE_ONCE(l->reg[VLAPIC_REG_TPR].value, (uint32_t)(value & 15) << 4);
 }
 
 /* ----------------------------------------------------------------------------------------------------- messages */
@@ -133,7 +148,8 @@ enum vlapic_accepted vlapic_lint(struct vlapic *l, unsigned pin, bool level) CL_
 
 /* ------------------------------------------------------------------------------------------ before each VM entry */
 
-/* True when there is nothing at all to deliver: no IRR bit, no NMI, LINT0 not high. One load. Anyone. */
+/* True when there is nothing at all to deliver: no IRR bit that the processor does not know of, no NMI, LINT0 not high, no
+ * change. One load. Anyone. */
 static inline bool vlapic_idle(const struct vlapic *l)
 {
     return (__atomic_load_n(&l->events, __ATOMIC_ACQUIRE) & ~VLAPIC_EVENT_LINE(1)) == 0;
@@ -143,11 +159,17 @@ static inline bool vlapic_idle(const struct vlapic *l)
 int vlapic_highest_deliverable(struct vlapic *l);
 
 /* The vector that the CPU may be given now, above the processor priority (11.8.3.1), or -1. Owner. One load when IRR is
- * empty. */
+ * empty, unless the processor fills it, too. */
 static inline int vlapic_pending(struct vlapic *l)
 {
-    return (__atomic_load_n(&l->events, __ATOMIC_ACQUIRE) & VLAPIC_EVENT_IRR) == 0 ? -1 : vlapic_highest_deliverable(l);
+    bool maybe = (__atomic_load_n(&l->events, __ATOMIC_ACQUIRE) & VLAPIC_EVENT_IRR) || vlapic_is_assisted(l);
+
+    return maybe ? vlapic_highest_deliverable(l) : -1;
 }
+
+/* What the processor is told before it goes on with the registers: every request is in IRR; the highest vectors of IRR and,
+ * in bits 15:8, of ISR ("guest interrupt status", SDM Vol. 3C 25.4.2). Changes are known from here on. Owner. */
+uint16_t vlapic_status(struct vlapic *l);
 
 /* When an interrupt waits for nothing but TPR: its class (1 to 15). The guest has to be stopped once CR8 falls below it
  * (VT-x TPR threshold; AMD-V: intercept CR8 writes). 0: no need. Owner. */

@@ -30,7 +30,7 @@ static void get_control(const struct vcpu *vcpu, struct vcpu_page *page)
     page->cr3 = save->cr3;
     page->cr0 = (save->cr0 & ~SVM_HOST_CR0) | (svm->cr0 & SVM_HOST_CR0);
     page->cr4 = (save->cr4 & ~SVM_HOST_CR4) | (svm->cr4 & SVM_HOST_CR4);
-    page->cr8 = svm->vmcb->control.v_tpr & 0xF;
+    page->cr8 = vlapic_cr8_get(&vcpu->lapic);
     /* LMA by its definition: Bochs 2.7 clears it before the exit of the MOV to CR0 that would clear PG */
     page->efer = guest_efer_lma(save->efer, save->cr0) & ~EFER_SVME;
     page->xcr0 = vcpu->xcr0;
@@ -163,7 +163,7 @@ enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
         svm->cr0 = page.cr0 | CR0_ET;
         svm->cr4 = page.cr4;
         vcpu->xcr0 = page.xcr0;
-        vmcb->control.v_tpr = (uint8_t)page.cr8;
+        vlapic_cr8_set(&vcpu->lapic, page.cr8);
         svm_control_intercepts(svm);
     }
     if (groups & VCPU_GROUP_DEBUG) {

@@ -37,7 +37,7 @@ void vmx_guest_read(const struct vmx_vcpu *vmx, struct vmx_guest *g, uint32_t gr
     g->activity = (uint32_t)vmx_read(VMCS_ACTIVITY);
 }
 
-void vmx_controls_read(const struct vmx_vcpu *vmx, struct vmx_controls *c)
+void vmx_controls_read(const struct vcpu *vcpu, struct vmx_controls *c)
 {
     *c = (struct vmx_controls){
         .word = { [WORD_PIN] = (uint32_t)vmx_read(VMCS_PIN_CONTROLS),
@@ -47,7 +47,7 @@ void vmx_controls_read(const struct vmx_vcpu *vmx, struct vmx_controls *c)
                   [WORD_SECONDARY] = (uint32_t)vmx_read(VMCS_SECONDARY_CONTROLS) },
         .vpid = (uint32_t)vmx_read(VMCS_VPID),
         .tpr_threshold = (uint32_t)vmx_read(VMCS_TPR_THRESHOLD),
-        .tpr = vmx->virtual_apic[VIRTUAL_TPR],
+        .tpr = vcpu->lapic.reg[VLAPIC_REG_TPR].value,
         .msr_bitmap = vmx_read(VMCS_MSR_BITMAP),
         .virtual_apic = vmx_read(VMCS_VIRTUAL_APIC),
         .eptp = vmx_read(VMCS_EPTP),
@@ -84,7 +84,7 @@ unsigned vmx_vcpu_audit(struct vcpu *vcpu)
     vmx_open(vmx);
     g.page = *vcpu->page;
     vmx_guest_read(vmx, &g, 0);
-    vmx_controls_read(vmx, &c);
+    vmx_controls_read(vcpu, &c);
     controls = vmx_audit_controls(&c, findings, FINDINGS);
     finding_log(findings, FINDINGS, controls, vcpu->index);
     state = vmx_audit_state(&g, findings, FINDINGS);

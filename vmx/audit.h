@@ -37,6 +37,6 @@ unsigned vmx_audit_controls(const struct vmx_controls *c, struct finding *findin
 /* In audit.c: fill them in from the VMCS, which is open or loaded. Of `g` only what `groups` does not name: the rest
  * stands there already. */
 void vmx_guest_read(const struct vmx_vcpu *vmx, struct vmx_guest *g, uint32_t groups);
-void vmx_controls_read(const struct vmx_vcpu *vmx, struct vmx_controls *c);
+void vmx_controls_read(const struct vcpu *vcpu, struct vmx_controls *c);
 
 #endif

@@ -33,7 +33,7 @@ static void execution_rules(struct report *r, const struct vmx_controls *c)
                                           [WORD_ENTRY] = "a VM-entry control has a value that it cannot have",
                                           [WORD_SECONDARY] = "a secondary control has a value that it cannot have" };
     uint32_t pin = c->word[WORD_PIN], primary = c->word[WORD_PRIMARY], secondary = c->word[WORD_SECONDARY];
-    bool shadow = primary & PRIMARY_TPR_SHADOW;
+    bool shadow = primary & PRIMARY_TPR_SHADOW, threshold = shadow && !(secondary & SECONDARY_VIRTUAL_INTERRUPTS);
 
     for (unsigned i = 0; i < 5; i++)
         rule(r, words[i], "27.2.1", (vmx_host.must[i] & ~c->word[i]) != 0 || (c->word[i] & ~vmx_host.may[i]) != 0,
@@ -42,9 +42,13 @@ static void execution_rules(struct report *r, const struct vmx_controls *c)
          (primary & PRIMARY_MSR_BITMAP) && no_page(c->msr_bitmap), c->msr_bitmap);
     rule(r, "the virtual-APIC page is not a page of memory", "27.2.1.1", shadow && no_page(c->virtual_apic),
          c->virtual_apic);
-    rule(r, "the TPR threshold has reserved bits", "27.2.1.1", shadow && c->tpr_threshold >> 4 != 0, c->tpr_threshold);
+    rule(r, "the TPR threshold has reserved bits", "27.2.1.1", threshold && c->tpr_threshold >> 4 != 0, c->tpr_threshold);
     rule(r, "the TPR threshold is above the guest's TPR", "27.2.1.1",
-         shadow && (c->tpr_threshold & 15) > (c->tpr >> 4 & 15), c->tpr_threshold);
+         threshold && (c->tpr_threshold & 15) > (c->tpr >> 4 & 15), c->tpr_threshold);
+    rule(r, "the local APIC is virtualised without a TPR shadow", "27.2.1.1",
+         (secondary & SECONDARY_ASSIST) != 0 && !shadow, secondary);
+    rule(r, "virtual-interrupt delivery without exits of interrupts", "27.2.1.1",
+         (secondary & SECONDARY_VIRTUAL_INTERRUPTS) && !(pin & PIN_INTERRUPT), secondary);
     rule(r, "virtual NMIs without NMI exits", "27.2.1.1", (pin & PIN_VIRTUAL_NMI) && !(pin & PIN_NMI), pin);
     rule(r, "NMI-window exits without virtual NMIs", "27.2.1.1",
          (primary & PRIMARY_NMI_WINDOW) && !(pin & PIN_VIRTUAL_NMI), primary);

@@ -37,7 +37,6 @@ static inline uint64_t prepare(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
         vmx_write(VMCS_HOST_FS_BASE, vmx->host_fs_base = fs_base);
     if (__builtin_expect(vmx->tsc_offset != vcpu->tsc_offset, 0))
         vmx_write(VMCS_TSC_OFFSET, vmx->tsc_offset = vcpu->tsc_offset);
-    vmx->virtual_apic[VIRTUAL_TPR] = (uint32_t)(READ_ONCE(page->cr8) & 0xF) << 4;
     vmx_write(VMCS_GUEST_RFLAGS, rflags);
     return rflags;
 }
@@ -69,7 +68,6 @@ void vmx_vcpu_enter(struct vcpu *vcpu, struct virt_exit *exit)
         blocking = vmx_nmi_blocked(vmx, blocking);
     vmx->blocking = blocking;
     page->rflags = vmx_read(VMCS_GUEST_RFLAGS);
-    page->cr8 = vmx->virtual_apic[VIRTUAL_TPR] >> 4;
     row = vmx_exit_row(reason);
     if (__builtin_expect(row->finish < VMX_EXIT_PLAIN || (vectoring & EVENT_VALID) || vmx->special != 0, 0)) {
         vmx_exit_decode(vcpu, exit, reason, vectoring);

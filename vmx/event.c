@@ -95,6 +95,8 @@ void vmx_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_t
     if (primary != vmx->primary)
         vmx_write(VMCS_PRIMARY_CONTROLS, vmx->primary = primary);
     vmx_write(VMCS_TPR_THRESHOLD, cr8_threshold);
+    if (vlapic_hardware)
+        vmx_apic_update(vcpu);
 }
 
 /* 27.2.1.3, 27.6.1: outside protected mode no exception has an error code; in it the vector alone decides. #DB clears

@@ -146,6 +146,12 @@ void vmx_exit_decode(struct vcpu *vcpu, struct virt_exit *exit, uint32_t reason,
     case VMX_EXIT_MEMORY:
         finish_memory(vmx, exit, vectoring);
         break;
+    case VMX_EXIT_EOI:
+        exit->vector = (uint8_t)vmx_read(VMCS_QUALIFICATION);
+        break;
+    case VMX_EXIT_SELF_IPI:
+        exit->vector = (uint8_t)vcpu->lapic.reg[VLAPIC_REG_SELF_IPI].value;
+        break;
     }
     if (vectoring & EVENT_VALID)
         vmx_event_requeue(vmx, exit, vectoring);

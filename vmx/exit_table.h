@@ -15,6 +15,8 @@ enum vmx_exit_finish {
     VMX_EXIT_IO,
     VMX_EXIT_TASK,
     VMX_EXIT_MEMORY,
+    VMX_EXIT_EOI,
+    VMX_EXIT_SELF_IPI,
     VMX_EXIT_PLAIN,
     VMX_EXIT_INSTRUCTION,
 };

@@ -83,6 +83,9 @@ enum cl_status vmx_probe(uint64_t *guest_cpus)
         vmx_host.used[WORD_PRIMARY] |= PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE;
     else
         vmx_host.used[WORD_PRIMARY] &= ~(PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE);
+    vlapic_hardware = (vmx_host.used[WORD_PRIMARY] & PRIMARY_TPR_SHADOW) &&
+                      (vmx_host.used[WORD_SECONDARY] & SECONDARY_ASSIST) == SECONDARY_ASSIST;
+    vmx_host.used[WORD_SECONDARY] &= ~SECONDARY_ASSIST; /* apic.c turns them on */
     if (!(vmx_host.used[WORD_EPT] & EPT_1G))
         pt_largest_shift = LARGE_SHIFT;
     /* an unrestricted guest is free of PE and PG */

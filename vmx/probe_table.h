@@ -16,7 +16,7 @@ struct vmx_feature {
     const char *name;
     const char *instead;
 };
-#define VMX_FEATURE_COUNT 38
+#define VMX_FEATURE_COUNT 37
 extern const struct vmx_feature vmx_features[VMX_FEATURE_COUNT];
 
 #endif

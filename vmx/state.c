@@ -84,7 +84,7 @@ static void get_control(const struct vcpu *vcpu, struct vcpu_page *page)
     page->cr4 = (vmx_read(VMCS_GUEST_CR4) & VMX_GUEST_CR4) | (vmx_read(VMCS_CR4_SHADOW) & ~VMX_GUEST_CR4);
     page->cr2 = vmx->cr2;
     page->cr3 = vmx_read(VMCS_GUEST_CR3);
-    page->cr8 = vmx->virtual_apic[VIRTUAL_TPR] >> 4;
+    page->cr8 = vlapic_cr8_get(&vcpu->lapic);
     page->efer = vmx_read(VMCS_GUEST_EFER);
     page->xcr0 = vcpu->xcr0;
     for (unsigned i = 0; i < 4; i++)
@@ -196,7 +196,7 @@ static void commit_control(struct vcpu *vcpu, const struct vmx_guest *g)
     for (unsigned i = 0; i < 4; i++)
         vmx_write(VMCS_OF(VMCS_GUEST_PDPTE, i), g->page.pdpte[i]);
     vmx->cr2 = g->page.cr2;
-    vmx->virtual_apic[VIRTUAL_TPR] = (uint32_t)g->page.cr8 << 4;
+    vlapic_cr8_set(&vcpu->lapic, g->page.cr8);
     vcpu->xcr0 = g->page.xcr0;
 }
 

@@ -45,13 +45,16 @@ static void control_reset(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
     vmx_write(VMCS_EXIT_CONTROLS, vmx_host.used[WORD_EXIT]);
     vmx_write(VMCS_ENTRY_CONTROLS, vmx_host.used[WORD_ENTRY]);
     vmx_write(VMCS_MSR_BITMAP, pool_physical(vcpu->vm->virt).value);
-    vmx_write(VMCS_EPTP, pt_root(&vcpu->vm->space.pt).value | EPTP_WRITE_BACK | EPTP_FOUR_LEVELS);
+    vmx_write(VMCS_EPTP, pt_root(&vcpu->vm->space.pt).value | EPTP_WRITE_BACK | EPTP_FOUR_LEVELS |
+                             (vmx_host.used[WORD_EPT] & EPT_ACCESSED_DIRTY ? EPTP_ACCESSED_DIRTY : 0));
     if (vmx_host.used[WORD_SECONDARY] & SECONDARY_PAUSE_LOOP) {
         vmx_write(VMCS_PLE_GAP, PAUSE_GAP);
         vmx_write(VMCS_PLE_WINDOW, PAUSE_WINDOW);
     }
-    vmx_write(VMCS_VIRTUAL_APIC, pool_physical(vmx->virtual_apic).value);
+    vmx_write(VMCS_VIRTUAL_APIC, pool_physical(vcpu->lapic.reg).value);
     vmx_write(VMCS_TPR_THRESHOLD, 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(vmx->eoi_exits); i++)
+        vmx_write(VMCS_OF(VMCS_EOI_EXITS, i), 0);
     if (vmx_host.used[WORD_PIN] & PIN_PREEMPTION_TIMER)
         vmx_write(VMCS_PREEMPTION_TIMER, tsc_hz / STAYS_PER_SECOND >> (x86_rdmsr(MSR_VMX_MISC) & MISC_TIMER_SHIFT));
     if (vmx_host.used[WORD_SECONDARY] & SECONDARY_VPID)
@@ -69,8 +72,7 @@ enum cl_status vmx_vcpu_create(struct vcpu *vcpu, struct account *account)
     if (vmx == NULL)
         return CL_NO_MEMORY;
     vmx->vmcs = pool_take(account, PAGE_SIZE);
-    vmx->virtual_apic = pool_take(account, PAGE_SIZE);
-    if (vmx->vmcs == NULL || vmx->virtual_apic == NULL)
+    if (vmx->vmcs == NULL)
         return CL_NO_MEMORY;
     vmx->vmcs_pa = pool_physical(vmx->vmcs).value;
     *vmx->vmcs = vmx_host.revision;
@@ -94,7 +96,6 @@ void vmx_vcpu_destroy(struct vcpu *vcpu, struct account *account)
     struct vmx_vcpu *vmx = vcpu->virt;
 
     ASSERT(!vmx->loaded);
-    pool_give(account, vmx->virtual_apic);
     pool_give(account, vmx->vmcs);
     pool_give(account, vmx);
     vcpu->virt = NULL;

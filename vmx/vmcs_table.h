@@ -13,11 +13,13 @@
 enum vmcs_field {
     VMCS_VPID = 0x0000,
     VMCS_GUEST_SELECTOR = 0x0800,
+    VMCS_INTERRUPT_STATUS = 0x0810, /* RVI, above it SVI */
     VMCS_HOST_SELECTOR = 0x0C00, /* six as of the guest, then TR */
     VMCS_MSR_BITMAP = 0x2004,
     VMCS_TSC_OFFSET = 0x2010,
     VMCS_VIRTUAL_APIC = 0x2012,
     VMCS_EPTP = 0x201A,
+    VMCS_EOI_EXITS = 0x201C, /* four, two apart */
     VMCS_GUEST_PHYSICAL = 0x2400,
     VMCS_LINK = 0x2800,
     VMCS_GUEST_DEBUGCTL = 0x2802,
@@ -189,13 +191,15 @@ enum {
     EXIT_PAUSE = 40,
     EXIT_BAD_MACHINE = 41,
     EXIT_TPR = 43,
+    EXIT_EOI = 45,
     EXIT_EPT_VIOLATION = 48,
     EXIT_INVEPT = 50,
     EXIT_PREEMPTION_TIMER = 52,
     EXIT_INVVPID = 53,
     EXIT_WBINVD = 54,
     EXIT_XSETBV = 55,
-    EXIT_TABLE_END = 56,
+    EXIT_APIC_WRITE = 56,
+    EXIT_TABLE_END = 57,
 };
 #define EXIT_ENTRY_FAILED (1u << 31)
 
@@ -222,6 +226,7 @@ enum { CR_MOV_TO = 0, CR_MOV_FROM = 1 };
 /* EPTP: table 25-9. */
 #define EPTP_WRITE_BACK UINT64_C(6)
 #define EPTP_FOUR_LEVELS (UINT64_C(3) << 3)
+#define EPTP_ACCESSED_DIRTY (UINT64_C(1) << 6)
 
 /* Capability MSRs: appendix A. Of IA32_VMX_BASIC: */
 #define MSR_VMX_BASIC 0x480u
@@ -254,8 +259,8 @@ enum { INVEPT_ALL = 2, INVVPID_ALL = 2 };
 #define FEATURE_CONTROL_LOCK (UINT64_C(1) << 0)
 #define FEATURE_CONTROL_VMX (UINT64_C(1) << 2) /* outside SMX */
 
-/* The TPR's place in the virtual-APIC page, in words of 32 bits: 080h. */
-#define VIRTUAL_TPR 0x20
+/* What is on while the guest is in x2APIC mode, on processors that have it all. */
+#define SECONDARY_ASSIST (SECONDARY_X2APIC | SECONDARY_APIC_REGISTERS | SECONDARY_VIRTUAL_INTERRUPTS)
 
 /* Bits that the host holds while the guest sees its own. Of CR4 the guest owns what changes how it pages and nothing that
  * a VM's CPUID may lack: those go through the VMM. */

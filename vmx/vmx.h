@@ -52,7 +52,6 @@ enum vmx_special {
 struct vmx_vcpu {
     uint32_t *vmcs;
     uint64_t vmcs_pa;
-    uint32_t *virtual_apic; /* a page: its TPR is the guest's CR8 */
     struct vmx_cpu *cpu;    /* where it was loaded last */
     uint64_t generation;    /* of cpu's VPIDs; 0: it has none */
     uint64_t host_rsp;      /* these four as the VMCS has them */
@@ -63,6 +62,7 @@ struct vmx_vcpu {
     uint32_t blocking;      /* interruptibility state */
     bool loaded;            /* its VMCS is the current one of `cpu`; DR0 to DR3, DR6 and TSC_AUX are in the registers */
     bool launched;          /* since it was cleared last */
+    bool assisted;          /* the VMCS has the processor work on the local APIC */
     bool live;              /* CR2 and `msr` are in the registers of `cpu` */
     uint64_t injection;     /* interruption information of the next entry, above it the error code; 0: none */
     uint64_t deferred;      /* an event that had to let an exception go first, in the same form */
@@ -70,6 +70,7 @@ struct vmx_vcpu {
     uint64_t dr[4], dr6, cr2;
     uint64_t msr[VMX_SWITCHED];
     uint64_t tsc_aux;
+    uint64_t eoi_exits[4]; /* as the VMCS has it */
 };
 
 /* probe.c, cpu.c */
@@ -123,6 +124,9 @@ void vmx_event_requeue(struct vmx_vcpu *vmx, const struct virt_exit *exit, uint3
 void vmx_block(struct vmx_vcpu *vmx, uint32_t blocking);
 uint32_t vmx_nmi_blocked(const struct vmx_vcpu *vmx, uint32_t blocking);
 void vmx_debug_status(struct vmx_vcpu *vmx, uint64_t causes); /* a debug exception's, into DR6. Loaded */
+
+/* apic.c: what the guest's local APIC has become is what the next entry goes on with. */
+void vmx_apic_update(struct vcpu *vcpu);
 
 /* exit.c: the exits that need more than their row's kind. */
 void vmx_exit_decode(struct vcpu *vcpu, struct virt_exit *exit, uint32_t reason, uint32_t vectoring);

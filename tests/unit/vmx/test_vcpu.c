@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c kernel/fake/fake_xstate.c */
+/* SOURCES: vmx/apic.c vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_vcpu.c: a VMCS is on one CPU at a time, and what no VMCS holds is the guest's while it runs and the host's when
  * ring 3 does. */
 #include "vmx_fixture.h"
@@ -157,11 +157,15 @@ static void cr8_and_the_tsc_offset_reach_the_guest(void **state)
 
     fake_vmx_guest = halt;
     f->vcpu.tsc_offset = 0x123456789;
+    vmx_vcpu_get(&f->vcpu, VCPU_GROUP_CONTROL);
     f->page->cr8 = 9;
+    assert_int_equal(vmx_vcpu_set(&f->vcpu, VCPU_GROUP_CONTROL), CL_OK);
     vmx_vcpu_load(&f->vcpu);
     vmx_vcpu_enter(&f->vcpu, &exit);
     assert_int_equal(vmcs(f, VMCS_TSC_OFFSET), 0x123456789);
-    assert_int_equal(f->vmx->virtual_apic[0x20], 9 << 4);
+    assert_int_equal(((uint32_t *)pool_virtual(hpa(vmcs(f, VMCS_VIRTUAL_APIC))))[0x80 / 4], 9 << 4);
+    f->page->cr8 = 0;
+    vmx_vcpu_get(&f->vcpu, VCPU_GROUP_CONTROL);
     assert_int_equal(f->page->cr8, 9);
 }
 
@@ -175,12 +179,11 @@ static void without_a_tpr_shadow_cr8_is_the_vmms(void **state)
     vmx_host.used[WORD_PRIMARY] |= PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE;
     assert_int_equal(vmx_vcpu_create(&f->vcpu, f->account), CL_OK);
     f->vmx = f->vcpu.virt;
-    f->page->cr8 = 9;
+    vlapic_cr8_set(&f->vcpu.lapic, 9);
     fake_vmx_guest = halt;
     vmx_vcpu_load(&f->vcpu);
     vmx_vcpu_window(&f->vcpu, false, false, 5);
     vmx_vcpu_enter(&f->vcpu, &exit);
-    assert_int_equal(f->page->cr8, 9);
     vmx_vcpu_get(&f->vcpu, VCPU_GROUP_CONTROL);
     assert_int_equal(f->page->cr8, 9);
 }
@@ -191,7 +194,7 @@ static void a_vcpu_that_cannot_be_paid_for_leaves_nothing(void **state)
     struct vcpu poor = f->vcpu;
     uint64_t spent = fake_account_spent(f->account, PURSE_KERNEL);
 
-    for (unsigned pages = 0; pages < 3; pages++) {
+    for (unsigned pages = 0; pages < 2; pages++) {
         poor.virt = NULL;
         fake_account_limit(f->account, PURSE_KERNEL, spent + pages * PAGE_SIZE);
         assert_int_equal(vmx_vcpu_create(&poor, f->account), CL_NO_MEMORY);

@@ -112,6 +112,7 @@ static inline int fixture_setup(void **state)
     f->vcpu.vm = &f->vm;
     f->vcpu.xcr0 = 1;
     f->vcpu.page = f->page = pool_take(f->account, PAGE_SIZE);
+    f->vcpu.lapic.reg = pool_take(f->account, PAGE_SIZE);
     assert_int_equal(pt_create(&f->vm.space.pt, &pt_format_ept, f->account), CL_OK);
     assert_int_equal(vmx_vm_create(&f->vm, f->account), CL_OK);
     assert_int_equal(vmx_vcpu_create(&f->vcpu, f->account), CL_OK);
@@ -132,6 +133,7 @@ static inline int fixture_teardown(void **state)
     vmx_vm_destroy(&f->vm, f->account);
     assert_true(pt_destroy(&f->vm.space.pt, 1000));
     pool_give(f->account, f->page);
+    pool_give(f->account, f->vcpu.lapic.reg);
     assert_int_equal(fake_account_spent(f->account, PURSE_KERNEL), 0);
     fake_account_destroy(f->account);
     fake_pool_destroy();
