@@ -13,8 +13,9 @@
 /* SDM Vol. 3A table 4-14 to 4-20, APM Vol. 2 5.3 */
 enum { P = 0, RW = 1, US = 2, PWT = 3, PCD = 4, A = 5, D = 6, PS = 7, G = 8, NX = 63 };
 
-/* SDM Vol. 3C 29.3.2, tables 29-1 to 29-7: memory type in bits 5:3 (0 UC, 1 WC, 6 WB), ignore PAT in bit 6 */
-enum { EPT_READ = 0, EPT_WRITE = 1, EPT_EXECUTE = 2, EPT_TYPE = 3, EPT_IGNORE_PAT = 6, EPT_LARGE = 7 };
+/* SDM Vol. 3C 29.3.2, tables 29-1 to 29-7: memory type in bits 5:3 (0 UC, 1 WC, 6 WB), ignore PAT in bit 6. Without
+ * accessed and dirty bits the CPU ignores bits 8 and 9 */
+enum { EPT_READ, EPT_WRITE, EPT_EXECUTE, EPT_TYPE, EPT_IGNORE_PAT = 6, EPT_LARGE, EPT_ACCESSED, EPT_DIRTY };
 
 /* Ours: bits of a memory object's own map, which knows no rights */
 enum { MEMORY_PRESENT = 0, MEMORY_LARGE = 7 };
@@ -50,8 +51,9 @@ const struct pt_format pt_format_ept = {
     .present = BIT(EPT_READ) | BIT(EPT_WRITE) | BIT(EPT_EXECUTE),
     .address = ADDRESS_51_12,
     .large = BIT(EPT_LARGE),
-    .table = BIT(EPT_READ) | BIT(EPT_WRITE) | BIT(EPT_EXECUTE),
-    .rights = { { .given = BIT(EPT_READ) }, { .given = BIT(EPT_WRITE) }, { .given = BIT(EPT_EXECUTE) } },
+    .table = BIT(EPT_READ) | BIT(EPT_WRITE) | BIT(EPT_EXECUTE) | BIT(EPT_ACCESSED),
+    .leaf = BIT(EPT_ACCESSED),
+    .rights = { { .given = BIT(EPT_READ) }, { .given = BIT(EPT_WRITE) | BIT(EPT_DIRTY) }, { .given = BIT(EPT_EXECUTE) } },
     .types = { [PT_WRITE_BACK] = UINT64_C(6) << EPT_TYPE | BIT(EPT_IGNORE_PAT),
                [PT_UNCACHEABLE] = 0,
                [PT_WRITE_COMBINING] = UINT64_C(1) << EPT_TYPE },

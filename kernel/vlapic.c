@@ -57,10 +57,16 @@ static unsigned highest(const struct vlapic *l, unsigned first)
     return 0;
 }
 
+/* A processor that takes and ends interrupts tells nobody. */
+static unsigned highest_in_service(const struct vlapic *l)
+{
+    return vlapic_is_assisted(l) ? highest(l, VLAPIC_REG_ISR) : READ_ONCE(l->isr_top);
+}
+
 /* 11.8.3.1 */
 static uint32_t processor_priority(const struct vlapic *l)
 {
-    uint32_t tpr = get(l, VLAPIC_REG_TPR), in_service = highest(l, VLAPIC_REG_ISR) & 0xF0;
+    uint32_t tpr = get(l, VLAPIC_REG_TPR), in_service = highest_in_service(l) & 0xF0;
 
     return (tpr & 0xF0) >= in_service ? tpr : in_service;
 }
@@ -168,19 +174,24 @@ bool vlapic_accepts_extint(const struct vlapic *l)
 
 /* --------------------------------------------------------------------------------------------- what is delivered */
 
-/* The highest vector of IRR, 0: none. A reset, or the processor, may have left the bit of an empty word in `events`. A
- * processor that sends IPIs to itself tells nobody. */
+/* The highest vector of IRR, 0: none. A reset, or the processor, may have left the bit of an empty word in `events`; and a
+ * processor that sends IPIs to itself sets none. */
 static unsigned highest_request(struct vlapic *l)
 {
-    uint32_t left = __atomic_load_n(&l->events, __ATOMIC_SEQ_CST) & VLAPIC_EVENT_IRR;
+    uint32_t events = __atomic_load_n(&l->events, __ATOMIC_SEQ_CST);
+    uint32_t left = vlapic_is_assisted(l) ? VLAPIC_EVENT_IRR : events & VLAPIC_EVENT_IRR;
 
-    for (; left != 0; left &= left - 1) {
-        unsigned word = (unsigned)__builtin_ctz(left);
+    while (left != 0) {
+        unsigned word = 31 - (unsigned)__builtin_clz(left);
+        uint32_t irr = absorb_word(l, word);
 
-        if (absorb_word(l, word) == 0)
+        if (irr != 0)
+            return word * 32 + 31 - (unsigned)__builtin_clz(irr);
+        if (events & 1u << word)
             settle_word(l, word);
+        left &= ~(1u << word);
     }
-    return highest(l, VLAPIC_REG_IRR);
+    return 0;
 }
 
 int vlapic_highest_deliverable(struct vlapic *l)
@@ -193,14 +204,16 @@ int vlapic_highest_deliverable(struct vlapic *l)
 uint16_t vlapic_status(struct vlapic *l)
 {
     __atomic_fetch_and(&l->events, ~VLAPIC_EVENT_CHANGED, __ATOMIC_SEQ_CST);
-    return (uint16_t)(highest_request(l) | highest(l, VLAPIC_REG_ISR) << 8);
+    for (unsigned word = 0; word < 8; word++)
+        (void)absorb_word(l, word);
+    return (uint16_t)(highest_request(l) | highest_in_service(l) << 8);
 }
 
 unsigned vlapic_cr8_threshold(struct vlapic *l)
 {
     unsigned class = highest_request(l) >> 4;
 
-    return class > highest(l, VLAPIC_REG_ISR) >> 4 && class <= vlapic_cr8_get(l) ? class : 0;
+    return class > highest_in_service(l) >> 4 && class <= vlapic_cr8_get(l) ? class : 0;
 }
 
 void vlapic_take(struct vlapic *l, unsigned vector)
@@ -208,23 +221,25 @@ void vlapic_take(struct vlapic *l, unsigned vector)
     unsigned word = vector / 32;
     uint32_t bit = 1u << (vector % 32), before;
 
-    ASSERT(vector < 256 && vector > highest(l, VLAPIC_REG_ISR));
+    ASSERT(vector < 256 && vector > highest_in_service(l));
     before = absorb_word(l, word);
     ASSERT(before & bit);
     set(l, VLAPIC_REG_IRR + word, before & ~bit);
     if (before == bit)
         settle_word(l, word);
     set(l, VLAPIC_REG_ISR + word, get(l, VLAPIC_REG_ISR + word) | bit);
+    WRITE_ONCE(l->isr_top, vector);
 }
 
 bool vlapic_eoi(struct vlapic *l, uint8_t *vector)
 {
-    unsigned top = highest(l, VLAPIC_REG_ISR), word = top / 32;
+    unsigned top = highest_in_service(l), word = top / 32;
     uint32_t bit = 1u << (top % 32);
 
     if (top == 0)
         return false;
     set(l, VLAPIC_REG_ISR + word, get(l, VLAPIC_REG_ISR + word) & ~bit);
+    WRITE_ONCE(l->isr_top, highest(l, VLAPIC_REG_ISR));
     *vector = (uint8_t)top;
     return get(l, VLAPIC_REG_TMR + word) & bit;
 }
@@ -495,6 +510,7 @@ static void reset_registers(struct vlapic *l)
         settle_word(l, word);
     }
     WRITE_ONCE(l->esr_collected, 0);
+    WRITE_ONCE(l->isr_top, 0);
     l->timer_due = VLAPIC_TIMER_NEVER;
 }
 
@@ -623,6 +639,7 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
         events |= s->reg[VLAPIC_REG_IRR + word] != 0 ? 1u << word : 0;
     for (unsigned word = 0; word < 8; word++)
         WRITE_ONCE(l->request[word], 0);
+    WRITE_ONCE(l->isr_top, highest(l, VLAPIC_REG_ISR));
     __atomic_store_n(&l->events, events, __ATOMIC_SEQ_CST);
     return CL_OK;
 }

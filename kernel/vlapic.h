@@ -77,6 +77,7 @@ struct vlapic_slot {
 
 struct vlapic {
     uint32_t events;         /* [a]  VLAPIC_EVENT_*: 0 = nothing to deliver */
+    uint32_t isr_top;        /* [w]  highest vector in ISR, 0 if there is none; unless vlapic_is_assisted */
     uint32_t esr_collected;  /* [a]  errors since the last write of ESR */
     uint32_t apic_id;        /* [i] */
     uint64_t apic_base;      /* [w] */

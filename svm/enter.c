@@ -29,7 +29,7 @@ static inline void prepare(const struct vcpu *vcpu, struct svm_cpu *cpu, struct 
         svm_asid_assign(cpu, svm);
     cpu->host_area->save.fs.base = this_cpu()->fs_base;
     vmcb->control.tsc_offset = vcpu->tsc_offset;
-    vmcb->control.v_tpr = (uint8_t)vlapic_cr8_get(&vcpu->lapic);
+    vmcb->control.v_tpr = (uint8_t)(*svm->tpr >> 4);
     vmcb->save.rflags = (READ_ONCE(page->rflags) & GUEST_RFLAGS) | RFLAGS_FIXED;
 }
 
@@ -58,6 +58,6 @@ void svm_vcpu_enter(struct vcpu *vcpu, struct virt_exit *exit)
         vmcb->control.event_injection = 0;
     }
     page->rflags = vmcb->save.rflags;
-    if (__builtin_expect(vmcb->control.v_tpr != vlapic_cr8_get(&vcpu->lapic), 0))
-        vlapic_cr8_set(&vcpu->lapic, vmcb->control.v_tpr);
+    if (__builtin_expect(vmcb->control.v_tpr != *svm->tpr >> 4, 0))
+        WRITE_ONCE(*svm->tpr, (uint32_t)vmcb->control.v_tpr << 4);
 }

@@ -44,6 +44,7 @@ struct svm_vcpu {
     struct vmcb *vmcb;
     uint64_t vmcb_pa;
     struct svm_cpu *cpu;    /* where it was loaded last */
+    uint32_t *tpr;          /* of its local APIC */
     uint64_t generation;    /* of cpu's ASIDs; 0: it has none */
     uint32_t special;       /* enum svm_special */
     bool loaded;            /* DR0 to DR3 and TSC_AUX are in the registers of `cpu` */

@@ -35,6 +35,7 @@ enum cl_status svm_vcpu_create(struct vcpu *vcpu, struct account *account)
     if (svm->vmcb == NULL)
         return CL_NO_MEMORY;
     svm->vmcb_pa = pool_physical(svm->vmcb).value;
+    svm->tpr = &vcpu->lapic.reg[VLAPIC_REG_TPR].value;
     control_reset(vcpu, &svm->vmcb->control);
     svm->vmcb->save = svm_reset_save;
     svm->cr0 = CR0_CD | CR0_NW | CR0_ET;

@@ -243,6 +243,86 @@ uint64_t vmx_idt_base(void)
     return UINT64_C(0xFFFFFFFF80100000);
 }
 
+/* ------------------------------------------------------------------------------------------------ the virtual APIC */
+
+enum { PAGE_TPR = 0x80, PAGE_PPR = 0xA0, PAGE_ISR = 0x100, PAGE_IRR = 0x200 };
+
+static uint32_t *apic_word(unsigned offset)
+{
+    ASSERT(vmx_read(VMCS_PRIMARY_CONTROLS) & PRIMARY_TPR_SHADOW);
+    ASSERT((vmx_read(VMCS_SECONDARY_CONTROLS) & SECONDARY_ASSIST) == SECONDARY_ASSIST);
+    return (uint32_t *)((char *)pool_virtual(hpa(vmx_read(VMCS_VIRTUAL_APIC))) + offset);
+}
+
+static uint32_t *apic_bit(unsigned array, unsigned vector, uint32_t *bit)
+{
+    *bit = 1u << vector % 32;
+    return apic_word(array + vector / 32 * 16);
+}
+
+static unsigned apic_highest(unsigned array)
+{
+    for (unsigned vector = 255; vector > 0; vector--) {
+        uint32_t bit, *word = apic_bit(array, vector, &bit);
+
+        if (*word & bit)
+            return vector;
+    }
+    return 0;
+}
+
+static void apic_priority(void)
+{
+    uint32_t tpr = *apic_word(PAGE_TPR), svi = (uint32_t)vmx_read(VMCS_INTERRUPT_STATUS) >> 8 & 0xF0;
+
+    *apic_word(PAGE_PPR) = (tpr & 0xF0) >= svi ? tpr : svi;
+}
+
+int fake_vmx_take_interrupt(void)
+{
+    unsigned rvi = vmx_read(VMCS_INTERRUPT_STATUS) & 0xFF;
+    uint32_t bit, *word;
+
+    apic_priority();
+    if (rvi >> 4 <= *apic_word(PAGE_PPR) >> 4)
+        return -1;
+    word = apic_bit(PAGE_ISR, rvi, &bit);
+    *word |= bit;
+    *apic_word(PAGE_PPR) = rvi & 0xF0;
+    word = apic_bit(PAGE_IRR, rvi, &bit);
+    *word &= ~bit;
+    vmx_write(VMCS_INTERRUPT_STATUS, rvi << 8 | apic_highest(PAGE_IRR));
+    return (int)rvi;
+}
+
+bool fake_vmx_write_eoi(uint8_t *vector)
+{
+    uint64_t status = vmx_read(VMCS_INTERRUPT_STATUS);
+    uint32_t bit, *word = apic_bit(PAGE_ISR, *vector = (uint8_t)(status >> 8), &bit);
+
+    *word &= ~bit;
+    vmx_write(VMCS_INTERRUPT_STATUS, (status & 0xFF) | apic_highest(PAGE_ISR) << 8);
+    apic_priority();
+    return vmx_read(VMCS_OF(VMCS_EOI_EXITS, *vector / 64)) >> *vector % 64 & 1;
+}
+
+void fake_vmx_self_ipi(uint8_t vector)
+{
+    uint64_t status = vmx_read(VMCS_INTERRUPT_STATUS);
+    uint32_t bit, *word = apic_bit(PAGE_IRR, vector, &bit);
+
+    *word |= bit;
+    *apic_word(0x3F0) = vector;
+    if (vector > (status & 0xFF))
+        vmx_write(VMCS_INTERRUPT_STATUS, (status & 0xFF00) | vector);
+}
+
+void fake_vmx_write_tpr(uint32_t value)
+{
+    *apic_word(PAGE_TPR) = value;
+    apic_priority();
+}
+
 /* ------------------------------------------------------------------------------------------------ other registers */
 
 uint64_t *fake_vmx_msr(uint32_t index)

@@ -39,6 +39,14 @@ int fake_vmcs_holder(uint64_t pa);
 /* An MSR of the CPU that this thread is. */
 uint64_t *fake_vmx_msr(uint32_t index);
 
+/* What the processor does with the local APIC of the guest that runs, where the current VMCS has it work on it (SDM Vol. 3C
+ * 30.1, 30.2). The guest takes the interrupt that is recognised: its vector; -1: there is none. The guest writes EOI: true
+ * when that exits, with `*vector`. It sends itself an interrupt, and writes TPR. */
+int fake_vmx_take_interrupt(void);
+bool fake_vmx_write_eoi(uint8_t *vector);
+void fake_vmx_self_ipi(uint8_t vector);
+void fake_vmx_write_tpr(uint32_t value);
+
 /* What happens in the guest at each entry, after the checks of the launch state; the VMCS is the current one. */
 extern void (*fake_vmx_guest)(void);
 

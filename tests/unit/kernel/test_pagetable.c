@@ -44,7 +44,7 @@ static const struct format_under_test {
 } formats[] = {
     { &pt_format_host, 0x27 },
     { &pt_format_npt, 0x27 },
-    { &pt_format_ept, 0x7 },
+    { &pt_format_ept, 0x107 },
     { &pt_format_memory, 0x1 },
 };
 
@@ -322,13 +322,13 @@ static const struct raw_case raw_cases[] = {
     { &pt_format_npt, 21, RW, PT_WRITE_COMBINING, NX | 0xef },
     { &pt_format_npt, 30, RX, PT_WRITE_BACK, 0xa5 },
     /* SDM Vol. 3C tables 29-3, 29-5, 29-7: R 0, W 1, X 2, type 5:3, ignore PAT 6, large 7 */
-    { &pt_format_ept, 12, PT_READ, PT_WRITE_BACK, 0x71 },
-    { &pt_format_ept, 12, RWX, PT_WRITE_BACK, 0x77 },
-    { &pt_format_ept, 12, RW | PT_USER | PT_GLOBAL, PT_UNCACHEABLE, 0x03 },
-    { &pt_format_ept, 12, RX, PT_WRITE_COMBINING, 0x0d },
-    { &pt_format_ept, 21, RWX, PT_WRITE_BACK, 0xf7 },
-    { &pt_format_ept, 21, RW, PT_UNCACHEABLE, 0x83 },
-    { &pt_format_ept, 30, RWX, PT_WRITE_BACK, 0xf7 },
+    { &pt_format_ept, 12, PT_READ, PT_WRITE_BACK, 0x171 },
+    { &pt_format_ept, 12, RWX, PT_WRITE_BACK, 0x377 },
+    { &pt_format_ept, 12, RW | PT_USER | PT_GLOBAL, PT_UNCACHEABLE, 0x303 },
+    { &pt_format_ept, 12, RX, PT_WRITE_COMBINING, 0x10d },
+    { &pt_format_ept, 21, RWX, PT_WRITE_BACK, 0x3f7 },
+    { &pt_format_ept, 21, RW, PT_UNCACHEABLE, 0x383 },
+    { &pt_format_ept, 30, RWX, PT_WRITE_BACK, 0x3f7 },
     /* ours: present 0, large 7 */
     { &pt_format_memory, 12, PT_READ, PT_WRITE_BACK, 0x01 },
     { &pt_format_memory, 21, ALL_RIGHTS, PT_WRITE_COMBINING, 0x81 },

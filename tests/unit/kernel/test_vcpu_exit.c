@@ -533,6 +533,28 @@ static void an_eoi_of_a_level_vector_is_told_to_the_vmm(void **state)
     assert_int_equal(events->pending, 1 << 7);
 }
 
+static void a_processor_that_ends_a_level_interrupt_tells_the_vmm(void **state)
+{
+    struct virt_exit exit = { .kind = VIRT_EXIT_EOI, .vector = 0x51 };
+
+    (void)state;
+    begin();
+    assert_int_equal(vcpu_handle_exit(vcpu, &exit), VCPU_EXIT_NONE);
+    assert_int_equal(vm->eoi[1], UINT64_C(1) << 0x11);
+    assert_int_equal(events->pending, 1 << 7);
+}
+
+static void an_illegal_ipi_to_itself_is_the_guests_error(void **state)
+{
+    struct virt_exit exit = { .kind = VIRT_EXIT_SELF_IPI, .vector = 9 };
+
+    (void)state;
+    begin();
+    vcpu->lapic.apic_base |= VLAPIC_BASE_X2APIC;
+    assert_int_equal(vcpu_handle_exit(vcpu, &exit), VCPU_EXIT_NONE);
+    assert_int_equal(vcpu->lapic.esr_collected, 1 << 5); /* send illegal vector: SDM Vol. 3A 11.5.3 */
+}
+
 /* A guest that only computes; after some entries an interrupt that is the host's ends the stay. */
 static void compute(struct vcpu *running, struct virt_exit *exit)
 {
@@ -666,6 +688,8 @@ int main(void)
         TEST(windows_and_interrupts_only_go_round_the_loop),
         TEST(a_machine_check_is_the_end),
         TEST(an_eoi_of_a_level_vector_is_told_to_the_vmm),
+        TEST(a_processor_that_ends_a_level_interrupt_tells_the_vmm),
+        TEST(an_illegal_ipi_to_itself_is_the_guests_error),
         TEST(a_vcpu_that_waits_for_a_sipi_sleeps_whatever_is_pending),
         TEST(ring_3_is_next_only_when_the_guests_registers_are_put_away),
         TEST(a_guest_that_meets_nothing_but_exceptions_is_interrupted_all_the_same),
