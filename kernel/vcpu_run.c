@@ -195,7 +195,7 @@ static bool deliver_events(struct vcpu *vcpu)
         nmi = !vlapic_nmi_take(lapic);
         virt->vcpu_inject(vcpu, VCPU_EVENT_NMI, VECTOR_NMI, false, 0);
     }
-    vector = vlapic_is_assisted(lapic) ? -1 : vlapic_pending(lapic);
+    vector = lapic->assisted ? -1 : vlapic_pending(lapic);
     interrupt = vector >= 0 || vlapic_extint_pending(lapic);
     if (interrupt && virt->vcpu_interruptible(vcpu, false)) {
         if (vector >= 0) {

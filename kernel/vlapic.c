@@ -32,6 +32,13 @@ static bool is_x2apic(const struct vlapic *l)
     return READ_ONCE(l->apic_base) & VLAPIC_BASE_X2APIC;
 }
 
+/* IA32_APIC_BASE, and who works on the registers. */
+static void set_base(struct vlapic *l, uint64_t value)
+{
+    WRITE_ONCE(l->apic_base, value);
+    WRITE_ONCE(l->assisted, vlapic_hardware && (value & VLAPIC_BASE_X2APIC));
+}
+
 /* A backend that works on the registers hears of what else has changed them. */
 static uint32_t changed(void)
 {
@@ -48,19 +55,24 @@ static uint32_t reset_value(uint32_t apic_id, bool x2apic, unsigned reg)
     return rules[reg].reset;
 }
 
-/* Of the 256 bits that begin at `first`: ISR or IRR. 0: none is set. */
-static unsigned highest(const struct vlapic *l, unsigned first)
+/* The highest bit of ISR or IRR, which begins at register `first`, in its lowest `words` words. 0: none is set. */
+static unsigned highest(const struct vlapic *l, unsigned first, unsigned words)
 {
-    for (unsigned word = 8; word-- > 0;)
-        if (get(l, first + word) != 0)
-            return word * 32 + 31 - (unsigned)__builtin_clz(get(l, first + word));
+    const struct vlapic_slot *slot = &l->reg[first];
+
+    while (words-- > 0) {
+        uint32_t bits = READ_ONCE(slot[words].value);
+
+        if (bits != 0)
+            return words * 32 + 31 - (unsigned)__builtin_clz(bits);
+    }
     return 0;
 }
 
 /* A processor that takes and ends interrupts tells nobody. */
 static unsigned highest_in_service(const struct vlapic *l)
 {
-    return vlapic_is_assisted(l) ? highest(l, VLAPIC_REG_ISR) : READ_ONCE(l->isr_top);
+    return READ_ONCE(l->assisted) ? highest(l, VLAPIC_REG_ISR, 8) : READ_ONCE(l->isr_top);
 }
 
 /* 11.8.3.1 */
@@ -179,7 +191,7 @@ bool vlapic_accepts_extint(const struct vlapic *l)
 static unsigned highest_request(struct vlapic *l)
 {
     uint32_t events = __atomic_load_n(&l->events, __ATOMIC_SEQ_CST);
-    uint32_t left = vlapic_is_assisted(l) ? VLAPIC_EVENT_IRR : events & VLAPIC_EVENT_IRR;
+    uint32_t left = READ_ONCE(l->assisted) ? VLAPIC_EVENT_IRR : events & VLAPIC_EVENT_IRR;
 
     while (left != 0) {
         unsigned word = 31 - (unsigned)__builtin_clz(left);
@@ -239,7 +251,7 @@ bool vlapic_eoi(struct vlapic *l, uint8_t *vector)
     if (top == 0)
         return false;
     set(l, VLAPIC_REG_ISR + word, get(l, VLAPIC_REG_ISR + word) & ~bit);
-    WRITE_ONCE(l->isr_top, highest(l, VLAPIC_REG_ISR));
+    WRITE_ONCE(l->isr_top, highest(l, VLAPIC_REG_ISR, word + 1));
     *vector = (uint8_t)top;
     return get(l, VLAPIC_REG_TMR + word) & bit;
 }
@@ -525,7 +537,7 @@ static bool write_base(struct vlapic *l, uint64_t value)
     if (x2apic && !is_x2apic(l)) /* what xAPIC mode had in these means nothing here */
         for (unsigned i = 0; i < ARRAY_SIZE(mode_registers); i++)
             set(l, mode_registers[i], reset_value(l->apic_id, true, mode_registers[i]));
-    WRITE_ONCE(l->apic_base, value);
+    set_base(l, value);
     if (!enable)
         reset_registers(l);
     __atomic_fetch_or(&l->events, changed(), __ATOMIC_SEQ_CST);
@@ -630,7 +642,7 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
     if (mode <= TIMER_PERIODIC ? armed && !counting : counting || (armed && mode == TIMER_RESERVED))
         return refuse(CL_BAD_ARGUMENT, "local APIC state: the timer's mode and count contradict timer_due_tsc");
 
-    WRITE_ONCE(l->apic_base, s->apic_base);
+    set_base(l, s->apic_base);
     WRITE_ONCE(l->esr_collected, s->esr_collected);
     l->timer_due = s->timer_due_tsc;
     for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
@@ -639,7 +651,7 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
         events |= s->reg[VLAPIC_REG_IRR + word] != 0 ? 1u << word : 0;
     for (unsigned word = 0; word < 8; word++)
         WRITE_ONCE(l->request[word], 0);
-    WRITE_ONCE(l->isr_top, highest(l, VLAPIC_REG_ISR));
+    WRITE_ONCE(l->isr_top, highest(l, VLAPIC_REG_ISR, 8));
     __atomic_store_n(&l->events, events, __ATOMIC_SEQ_CST);
     return CL_OK;
 }

@@ -77,22 +77,18 @@ struct vlapic_slot {
 
 struct vlapic {
     uint32_t events;         /* [a]  VLAPIC_EVENT_*: 0 = nothing to deliver */
-    uint32_t isr_top;        /* [w]  highest vector in ISR, 0 if there is none; unless vlapic_is_assisted */
+    uint32_t isr_top;        /* [w]  highest vector in ISR, 0 if there is none; not kept while `assisted` */
     uint32_t esr_collected;  /* [a]  errors since the last write of ESR */
     uint32_t apic_id;        /* [i] */
     uint64_t apic_base;      /* [w] */
     uint64_t timer_due;      /* [o]  guest TSC, VLAPIC_TIMER_NEVER: disarmed */
     uint32_t request[8];     /* [a]  what the owner has still to put into IRR; before its word's bit in `events` */
+    bool assisted;           /* [w]  the backend works on the registers: in x2APIC mode, where vlapic_hardware */
     struct vlapic_slot *reg; /* [i]  the page. [w] as in struct vlapic_state; [a] TMR */
 }; /* [a] = atomic, anyone; [w] = written by the owner, read by anyone; [o] = owner; [i] = set once by vlapic_init */
 
-/* The backend works on the registers of an APIC in x2APIC mode: it delivers what IRR has. Sealed after boot. */
+/* The backend can work on the registers of an APIC in x2APIC mode: it delivers what IRR has. Sealed after boot. */
 extern bool vlapic_hardware;
-
-static inline bool vlapic_is_assisted(const struct vlapic *l)
-{
-    return vlapic_hardware && (READ_ONCE(l->apic_base) & VLAPIC_BASE_X2APIC);
-}
 
 /* ------------------------------------------------------------------------------------------------------ life */
 
@@ -163,7 +159,7 @@ int vlapic_highest_deliverable(struct vlapic *l);
  * empty, unless the processor fills it, too. */
 static inline int vlapic_pending(struct vlapic *l)
 {
-    bool maybe = (__atomic_load_n(&l->events, __ATOMIC_ACQUIRE) & VLAPIC_EVENT_IRR) || vlapic_is_assisted(l);
+    bool maybe = (__atomic_load_n(&l->events, __ATOMIC_ACQUIRE) & VLAPIC_EVENT_IRR) || l->assisted;
 
     return maybe ? vlapic_highest_deliverable(l) : -1;
 }

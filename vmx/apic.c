@@ -27,7 +27,7 @@ void vmx_apic_update(struct vcpu *vcpu)
     const struct vlapic_slot *tmr = &vcpu->lapic.reg[VLAPIC_REG_TMR];
     uint16_t status = vlapic_status(&vcpu->lapic);
     struct vmx_vcpu *vmx = vcpu->virt;
-    bool assisted = vlapic_is_assisted(&vcpu->lapic);
+    bool assisted = vcpu->lapic.assisted;
 
     if (assisted != vmx->assisted)
         set_mode(vcpu, vmx, assisted);

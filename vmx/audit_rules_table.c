@@ -42,7 +42,8 @@ static void execution_rules(struct report *r, const struct vmx_controls *c)
          (primary & PRIMARY_MSR_BITMAP) && no_page(c->msr_bitmap), c->msr_bitmap);
     rule(r, "the virtual-APIC page is not a page of memory", "27.2.1.1", shadow && no_page(c->virtual_apic),
          c->virtual_apic);
-    rule(r, "the TPR threshold has reserved bits", "27.2.1.1", threshold && c->tpr_threshold >> 4 != 0, c->tpr_threshold);
+    rule(r, "the TPR threshold has reserved bits", "27.2.1.1", threshold && c->tpr_threshold >> 4 != 0,
+         c->tpr_threshold);
     rule(r, "the TPR threshold is above the guest's TPR", "27.2.1.1",
          threshold && (c->tpr_threshold & 15) > (c->tpr >> 4 & 15), c->tpr_threshold);
     rule(r, "the local APIC is virtualised without a TPR shadow", "27.2.1.1",

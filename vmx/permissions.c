@@ -26,8 +26,8 @@ static void let(uint8_t *bitmap, uint32_t index, bool write)
 
 static void let_apic(uint8_t *bitmap)
 {
-    static const uint8_t reads[] = { VLAPIC_REG_ID, VLAPIC_REG_VERSION, VLAPIC_REG_TPR, VLAPIC_REG_PPR, VLAPIC_REG_LDR,
-                                     VLAPIC_REG_SVR, VLAPIC_REG_ESR };
+    static const uint8_t reads[] = { VLAPIC_REG_ID,  VLAPIC_REG_VERSION, VLAPIC_REG_TPR, VLAPIC_REG_PPR,
+                                     VLAPIC_REG_LDR, VLAPIC_REG_SVR,     VLAPIC_REG_ESR };
     static const uint8_t writes[] = { VLAPIC_REG_TPR, VLAPIC_REG_EOI, VLAPIC_REG_SELF_IPI };
 
     for (unsigned i = 0; i < ARRAY_SIZE(reads); i++)

@@ -14,7 +14,7 @@ enum vmcs_field {
     VMCS_VPID = 0x0000,
     VMCS_GUEST_SELECTOR = 0x0800,
     VMCS_INTERRUPT_STATUS = 0x0810, /* RVI, above it SVI */
-    VMCS_HOST_SELECTOR = 0x0C00, /* six as of the guest, then TR */
+    VMCS_HOST_SELECTOR = 0x0C00,    /* six as of the guest, then TR */
     VMCS_MSR_BITMAP = 0x2004,
     VMCS_TSC_OFFSET = 0x2010,
     VMCS_VIRTUAL_APIC = 0x2012,

@@ -52,9 +52,9 @@ enum vmx_special {
 struct vmx_vcpu {
     uint32_t *vmcs;
     uint64_t vmcs_pa;
-    struct vmx_cpu *cpu;    /* where it was loaded last */
-    uint64_t generation;    /* of cpu's VPIDs; 0: it has none */
-    uint64_t host_rsp;      /* these four as the VMCS has them */
+    struct vmx_cpu *cpu; /* where it was loaded last */
+    uint64_t generation; /* of cpu's VPIDs; 0: it has none */
+    uint64_t host_rsp;   /* these four as the VMCS has them */
     uint64_t host_fs_base;
     uint64_t tsc_offset;
     uint32_t primary;

@@ -726,7 +726,8 @@ static void random_access(void)
 
 static void check_invariants(void)
 {
-    assert_int_equal((apic.reg[VLAPIC_REG_IRR].value | apic.reg[VLAPIC_REG_ISR].value | apic.reg[VLAPIC_REG_TMR].value) & 0xFFFF, 0);
+    assert_int_equal(
+        (apic.reg[VLAPIC_REG_IRR].value | apic.reg[VLAPIC_REG_ISR].value | apic.reg[VLAPIC_REG_TMR].value) & 0xFFFF, 0);
     for (unsigned word = 0; word < 8; word++)
         assert_int_equal((apic.reg[VLAPIC_REG_IRR + word].value | apic.request[word]) != 0, apic.events >> word & 1);
     assert_true(vlapic_pending(&apic) == -1 || vlapic_pending(&apic) >= 16);

@@ -275,18 +275,16 @@ static void step(struct fixture *f, struct vlapic *software)
     case 0 ... 1:
         vector &= 0x7F; /* those above are the guest's own */
         for (unsigned i = 0; vector >= 16 && i < 2; i++)
-            vlapic_hardware = i == 0, arrive(i == 0 ? hardware : software, vector, vector & 4);
+            arrive(i == 0 ? hardware : software, vector, vector & 4);
         break;
     case 2 ... 4:
         taken = fake_vmx_take_interrupt();
-        vlapic_hardware = false;
         assert_int_equal(software_take(software), taken);
         break;
     case 5 ... 6:
         if ((vmx_read(VMCS_INTERRUPT_STATUS) & 0xFF00) == 0)
             break;
         taken = fake_vmx_write_eoi(&ended);
-        vlapic_hardware = false;
         assert_true(write_msr(software, X2(EOI), 0, &access));
         assert_int_equal(access.bits, taken ? VLAPIC_ENDS : 0);
         assert_true(!taken || access.vector == ended);
@@ -294,19 +292,16 @@ static void step(struct fixture *f, struct vlapic *software)
         break;
     case 7:
         fake_vmx_write_tpr(vector & 0x7F);
-        vlapic_hardware = false;
         assert_true(write_msr(software, X2(TPR), vector & 0x7F, &access));
         break;
     case 8:
         fake_vmx_self_ipi(vector | 0x80);
-        vlapic_hardware = false;
         assert_true(write_msr(software, X2(SELF_IPI), vector | 0x80, &access));
         break;
     default:
         vlapic_state_get(hardware, &saved);
         assert_int_equal(vlapic_state_set(hardware, &saved), CL_OK);
     }
-    vlapic_hardware = true;
 }
 
 static void both_ways_lead_to_the_same_state(void **state)

@@ -81,6 +81,36 @@ static void each_broken_rule_of_the_controls_is_named_and_no_other(void **state)
     assert_string_equal(finding.rule, "a reserved bit of EPTP is set");
 }
 
+/* The other rules of controls are tried without it. */
+static void broken_rules_of_a_virtualised_local_apic_are_named(void **state)
+{
+    static const struct broken broken[] = {
+        { "the local APIC is virtualised without a TPR shadow", CONTROL(word[WORD_PRIMARY]), 0, PRIMARY_TPR_SHADOW },
+        { "virtual-interrupt delivery without exits of interrupts", CONTROL(word[WORD_PIN]), 0, PIN_INTERRUPT },
+    };
+    struct fixture *f = *state;
+    struct finding finding;
+    struct vmx_controls good;
+
+    fixture_long_mode(f);
+    vmx_host.must[WORD_PIN] &= ~(uint32_t)PIN_INTERRUPT;
+    vmx_host.must[WORD_PRIMARY] &= ~(uint32_t)PRIMARY_TPR_SHADOW;
+    vmx_vcpu_load(&f->vcpu);
+    vmx_write(VMCS_VPID, 1);
+    vmx_controls_read(&f->vcpu, &good);
+    good.host_tr_base = good.host_rip = KERNEL_ADDRESS;
+    good.word[WORD_SECONDARY] |= SECONDARY_ASSIST;
+    good.tpr_threshold = 15; /* which is not checked then */
+    assert_int_equal(vmx_audit_controls(&good, &finding, 1), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(broken); i++) {
+        struct vmx_controls bad = good;
+
+        (void)broken_apply(&broken[i], &bad);
+        assert_int_equal(vmx_audit_controls(&bad, &finding, 1), 1);
+        assert_string_equal(finding.rule, broken[i].rule);
+    }
+}
+
 static void rules_of_other_modes_are_named(void **state)
 {
     struct fixture *f = *state;
