@@ -2,6 +2,12 @@
 /* SOURCES: vmx/apic.c vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
 /* test_apic.c: the processor works on the guest's local APIC (SDM Vol. 3C ch. 30), and software does it alone: two ways
  * that nobody can tell apart. */
+#define _GNU_SOURCE
+#define sched_yield libc_sched_yield /* the C library has one, too */
+#include <pthread.h>
+#undef sched_yield
+#include <unistd.h>
+
 #include "vmx_fixture.h"
 
 #define X2(reg) (MSR_X2APIC_FIRST + VLAPIC_REG_##reg)
@@ -333,6 +339,52 @@ static void both_ways_lead_to_the_same_state(void **state)
     assert_true(ends > 1000);
 }
 
+/* Two vectors in one word of IRR: the second comes while the owner hands the first to the processor, or while that takes
+ * it. The sender waits for both before it goes on, so a lost one shows as standstill. */
+#define ROUNDS 5000
+#define STANDSTILL 20000000u /* entries without finding anything */
+static uint32_t arrived, given_up;
+
+static void *sender(void *lapic)
+{
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        arrive(lapic, 32, round & 1);
+        for (volatile uint32_t pause = round % 64; pause > 0; pause--)
+            ;
+        arrive(lapic, 33, false);
+        while (__atomic_load_n(&arrived, __ATOMIC_ACQUIRE) != 2 * round + 2)
+            if (__atomic_load_n(&given_up, __ATOMIC_RELAXED))
+                return NULL;
+    }
+    return NULL;
+}
+
+static void nothing_is_lost_between_other_cpus_and_the_processor(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t taken = 0, fruitless = 0;
+    uint8_t vector;
+    pthread_t thread;
+
+    arrived = given_up = 0;
+    before_entry(f);
+    assert_int_equal(pthread_create(&thread, NULL, sender, &f->vcpu.lapic), 0);
+    while (taken < 2 * ROUNDS && fruitless++ < STANDSTILL) {
+        before_entry(f);
+        if (fake_vmx_take_interrupt() < 0) {
+            if (fruitless % 1024 == 0)
+                usleep(1); /* a machine that is busy lets the sender wait */
+            continue;
+        }
+        (void)fake_vmx_write_eoi(&vector);
+        fruitless = 0;
+        __atomic_store_n(&arrived, ++taken, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&given_up, taken < 2 * ROUNDS, __ATOMIC_RELAXED);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(taken, 2 * ROUNDS);
+}
+
 static void without_it_all_is_softwares(void **state)
 {
     struct fixture *f = *state;
@@ -360,6 +412,7 @@ int main(void)
         APIC_TEST(the_end_of_a_level_interrupt_exits_and_that_of_another_does_not),
         APIC_TEST(an_ipi_to_itself_that_is_illegal_is_told),
         APIC_TEST(a_state_with_interrupts_in_service_moves),
+        APIC_TEST(nothing_is_lost_between_other_cpus_and_the_processor),
         APIC_TEST(both_ways_lead_to_the_same_state),
         VMX_TEST(without_it_all_is_softwares),
     };

@@ -8,7 +8,6 @@
 #include "tests/unit/vmx/broken_rules.h"
 
 #define KERNEL_ADDRESS UINT64_C(0xFFFFFFFF80000000)
-#define EPTP_ACCESSED_DIRTY 0x40u
 
 static struct vmx_guest good_guest(struct fixture *f)
 {
@@ -194,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         VMX_TEST(each_broken_rule_of_guest_state_is_named_and_no_other),
         VMX_TEST(each_broken_rule_of_the_controls_is_named_and_no_other),
+        VMX_TEST(broken_rules_of_a_virtualised_local_apic_are_named),
         VMX_TEST(rules_of_other_modes_are_named),
         VMX_TEST(virtual_8086_mode_has_rules_of_its_own),
         VMX_TEST(a_vcpu_can_be_audited_wherever_it_is),
