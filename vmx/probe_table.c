@@ -33,7 +33,7 @@ const struct vmx_feature vmx_features[VMX_FEATURE_COUNT] = {
     { WORD_SECONDARY, USE_OPTIONAL, SECONDARY_INVPCID, "INVPCID in guests", "#UD" },
     { WORD_SECONDARY, USE_OPTIONAL, SECONDARY_ASSIST, "virtual-interrupt delivery in x2APIC mode",
       "exits of interrupts and their ends" },
-    { WORD_EPT, USE_OPTIONAL, EPT_ACCESSED_DIRTY, "EPT accessed and dirty bits", "none" },
+    { WORD_EPT, USE_OPTIONAL, EPT_ACCESSED_DIRTY, "EPT accessed and dirty bits", "nothing" },
     { WORD_EPT, USE_OPTIONAL, EPT_1G, "EPT pages of 1 GiB", "pages of 2 MiB" },
 
     { WORD_PIN, USE_UNUSED, PIN_POSTED, "posted interrupts", NULL },

@@ -611,6 +611,30 @@ static void ring_3_is_next_only_when_the_guests_registers_are_put_away(void **st
     assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
 }
 
+static void a_processor_that_works_on_the_local_apic_takes_its_interrupts_itself(void **state)
+{
+    const struct vlapic_message message = { .vector = 0x55 };
+
+    (void)state;
+    begin();
+    vcpu->lapic.apic_base |= VLAPIC_BASE_X2APIC;
+    write_msr(0x80f, 0x1ff); /* software enable */
+    vcpu->activity = VCPU_RUNNING;
+    fake->interruptible = true;
+    assert_int_equal(vlapic_accept(&vcpu->lapic, &message), VLAPIC_KICK);
+    for (unsigned assisted = 2; assisted-- > 0;) {
+        vcpu->lapic.assisted = assisted;
+        vcpu_release(vcpu);
+        assert_int_equal(vcpu_run_begin(thread, vcpu, events, vcpu->exit.sequence), CL_OK);
+        fake_guest = leave_for_memory;
+        assert_int_equal(fake_cpu_leave(0), FAKE_RING3);
+        assert_int_equal(fake->injected, assisted ? 0 : 1);
+        assert_false(fake->window_interrupt);
+        assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
+    }
+    assert_int_equal(fake->event[0].vector, 0x55);
+}
+
 static void a_guest_is_not_entered_before_its_next_tick_is_programmed(void **state)
 {
     (void)state;
@@ -693,6 +717,7 @@ int main(void)
         TEST(a_vcpu_that_waits_for_a_sipi_sleeps_whatever_is_pending),
         TEST(ring_3_is_next_only_when_the_guests_registers_are_put_away),
         TEST(a_guest_that_meets_nothing_but_exceptions_is_interrupted_all_the_same),
+        TEST(a_processor_that_works_on_the_local_apic_takes_its_interrupts_itself),
         TEST(a_guest_is_not_entered_before_its_next_tick_is_programmed),
     };
 
