@@ -125,7 +125,7 @@ static void show(struct vcpu *vcpu, const struct broken *b, bool is_guest)
     memcpy(&page, vcpu->page, sizeof(page));
     memcpy(&guest.page, vcpu->page, sizeof(page));
     vmx_guest_read(vmx, &guest, 0);
-    vmx_controls_read(vmx, &own);
+    vmx_controls_read(vcpu, &own);
     own.event = 0;
     if (is_guest)
         show_guest(vcpu, &guest, b);
