@@ -21,6 +21,8 @@ enum info_feature {
     INFO_FEATURE_X2APIC = 1 << 5,
     INFO_FEATURE_PAGES_1GIB = 1 << 6,
     INFO_FEATURE_INVARIANT_TSC = 1 << 7,
+    INFO_FEATURE_LOCAL_APIC = 1 << 8,      /* the processor can work on guests' local APICs (enum vcpu_apic) */
+    INFO_FEATURE_LOCAL_APIC_AUTO = 1 << 9, /* ... and does for those who have no wish */
 };
 
 struct info_page {

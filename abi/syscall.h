@@ -50,7 +50,8 @@ enum syscall_number {
     SYS_VM_POLICY = 21,    /* (vm, enum vm_policy_kind, first, count) data: struct vm_cpuid_entry[] or vm_msr_entry[] */
     SYS_VM_DOORBELL = 22,  /* (vm, port, width in bytes 1|2|4, notification, bit, 1 add or 0 remove) */
     SYS_VM_INTERRUPT = 23, /* (vm, MSI address, MSI data): SDM Vol. 3A 11.11 */
-    SYS_VCPU_CREATE = 24,  /* (new slot, vm, account, vCPU index = APIC ID, address for the vCPU page in the caller) */
+    SYS_VCPU_CREATE = 24,  /* (new slot, vm, account, vCPU index = APIC ID, address for the vCPU page in the caller,
+                               enum vcpu_apic) */
     SYS_VCPU_RUN =
         25, /* (vcpu, notification, completed sequence): abi/vcpu.h. The notification's bits are not collected */
     SYS_VCPU_KICK = 26, /* (vcpu): sticky; this or the next vcpu_run returns at an instruction boundary */
@@ -203,6 +204,13 @@ struct vm_msr_entry {
     uint32_t index;
     uint32_t action; /* enum vm_msr_action */
     uint64_t value;  /* VM_MSR_FIXED, VM_MSR_WRITE_IGNORED: what a read gives */
+};
+
+/* Who works on a vCPU's local APIC. A processor that can (VT-x virtual-interrupt delivery) does so in x2APIC mode. */
+enum vcpu_apic {
+    VCPU_APIC_AUTO = 0,     /* the processor, if it can and no fault of it is known */
+    VCPU_APIC_SOFTWARE = 1, /* the kernel alone */
+    VCPU_APIC_HARDWARE = 2, /* the processor; CL_UNSUPPORTED where it cannot */
 };
 
 /* vcpu_state_get/set beyond the register groups of abi/vcpu.h. */

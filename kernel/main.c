@@ -20,6 +20,7 @@
 #include "kernel/time.h"
 #include "kernel/trace.h"
 #include "kernel/virt.h"
+#include "kernel/vlapic.h"
 #include "kernel/x86.h"
 #include "kernel/xstate.h"
 
@@ -88,6 +89,8 @@ static void find_virt(void)
         if (backends[i]->probe(&info_page->guest_cpus) == CL_OK) {
             virt = backends[i];
             info_page->features |= INFO_FEATURE_VIRTUAL_MACHINES;
+            info_page->features |= vlapic_hardware ? INFO_FEATURE_LOCAL_APIC : 0;
+            info_page->features |= vlapic_hardware_auto ? INFO_FEATURE_LOCAL_APIC_AUTO : 0;
             log_line("virtualisation: %s with nested paging", virt->name);
             return;
         }

@@ -65,11 +65,11 @@ enum cl_status sys_vm_interrupt(struct call *call)
     return CL_OK;
 }
 
-/* vcpu_create(new slot, vm, account, index, page address) */
+/* vcpu_create(new slot, vm, account, index, page address, local APIC) */
 enum cl_status sys_vcpu_create(struct call *call)
 {
     return vcpu_create(CALL_OBJECT(call, vm, 1), CALL_OBJECT(call, account, 2), (uint32_t)call->argument[3],
-                       call->domain, call->argument[4], CALL_MADE(call, vcpu));
+                       (enum vcpu_apic)call->argument[5], call->domain, call->argument[4], CALL_MADE(call, vcpu));
 }
 
 /* vcpu_run(vcpu, notification, completed): vcpu_loop sets the result */

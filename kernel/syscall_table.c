@@ -48,7 +48,7 @@ const struct syscall_rule syscall_rules[SYS_COUNT] = {
                                                          MAX(1)) },
     [SYS_VM_INTERRUPT] = { "vm_interrupt", sys_vm_interrupt, false, ARGUMENTS(CAP(VM, RIGHT_SIGNAL), VALUE, MAX(UINT32_MAX)) },
     [SYS_VCPU_CREATE] = { "vcpu_create", sys_vcpu_create, true, ARGUMENTS(NEW, CAP(VM, RIGHT_CONFIGURE), CAP(ACCOUNT, RIGHT_CHARGE),
-                                                         MAX(UINT32_MAX), VALUE) },
+                                                         MAX(UINT32_MAX), VALUE, MAX(VCPU_APIC_HARDWARE)) },
     [SYS_VCPU_RUN] = { "vcpu_run", sys_vcpu_run, false, ARGUMENTS(CAP(VCPU, RIGHT_EXECUTE), CAP(NOTIFICATION, RIGHT_WAIT)) },
     [SYS_VCPU_KICK] = { "vcpu_kick", sys_vcpu_kick, false, ARGUMENTS(CAP(VCPU, RIGHT_SIGNAL)) },
     [SYS_VCPU_STATE_GET] = { "vcpu_state_get", sys_vcpu_held, false, ARGUMENTS(CAP(VCPU, RIGHT_READ), VALUE, VALUE) },

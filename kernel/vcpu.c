@@ -13,11 +13,14 @@
 
 #define XCR0_RESET 1 /* x87 */
 
-enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, struct domain *domain,
-                           uint64_t page_address, struct vcpu **created)
+enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, enum vcpu_apic apic,
+                           struct domain *domain, uint64_t page_address, struct vcpu **created)
 {
+    bool hardware = apic == VCPU_APIC_HARDWARE || (apic == VCPU_APIC_AUTO && vlapic_hardware_auto);
     struct vcpu *vcpu;
 
+    if (hardware && !vlapic_hardware)
+        return refuse(CL_UNSUPPORTED, "this processor does not work on the local APICs of guests");
     if (index >= VM_VCPUS_MAX)
         return refuse(CL_LIMIT, "vCPU %u: a VM has vCPUs 0 to %u", index, VM_VCPUS_MAX - 1);
     if (vm->vcpu[index] != NULL)
@@ -39,7 +42,7 @@ enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t inde
     vcpu->lapic.reg = pool_take(account, PAGE_SIZE);
     if (vcpu->page == NULL || vcpu->xstate == NULL || vcpu->lapic.reg == NULL)
         return CL_NO_MEMORY;
-    vlapic_init(&vcpu->lapic, vcpu->lapic.reg, index);
+    vlapic_init(&vcpu->lapic, vcpu->lapic.reg, index, hardware);
     TRY(virt->vcpu_create(vcpu, account));
     TRY(space_map_kernel_page(&domain->space, vcpu->page, page_address, PT_READ | PT_WRITE));
     vcpu->page_address = page_address;

@@ -13,9 +13,10 @@ struct xstate;
 
 /* vcpu.c */
 
-/* A vCPU in reset state; its page is mapped at `page_address` of `domain`. Structure lock. */
-enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, struct domain *domain,
-                           uint64_t page_address, struct vcpu **created) CL_MUST_CHECK;
+/* A vCPU in reset state; its page is mapped at `page_address` of `domain`. CL_UNSUPPORTED: no processor works on its local
+ * APIC here. Structure lock. */
+enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t index, enum vcpu_apic apic,
+                           struct domain *domain, uint64_t page_address, struct vcpu **created) CL_MUST_CHECK;
 /* CL_IN_PROGRESS while it runs or is loaded somewhere: kicks it. Structure lock. */
 enum cl_status vcpu_destroy(struct object *object) CL_MUST_CHECK;
 bool vcpu_free(struct object *object);

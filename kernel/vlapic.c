@@ -9,7 +9,7 @@
 #define BASE_RESERVED (~((UINT64_C(1) << 52) - 1) | 0x2FF)
 #define STATE_FLAGS (VLAPIC_STATE_NMI_PENDING | VLAPIC_STATE_LINT0_HIGH | VLAPIC_STATE_LINT1_HIGH)
 
-bool vlapic_hardware;
+bool vlapic_hardware, vlapic_hardware_auto;
 
 /* A register that another CPU may look at. */
 static uint32_t get(const struct vlapic *l, unsigned reg)
@@ -36,13 +36,13 @@ static bool is_x2apic(const struct vlapic *l)
 static void set_base(struct vlapic *l, uint64_t value)
 {
     WRITE_ONCE(l->apic_base, value);
-    WRITE_ONCE(l->assisted, vlapic_hardware && (value & VLAPIC_BASE_X2APIC));
+    WRITE_ONCE(l->assisted, l->hardware && (value & VLAPIC_BASE_X2APIC));
 }
 
 /* A backend that works on the registers hears of what else has changed them. */
-static uint32_t changed(void)
+static uint32_t changed(const struct vlapic *l)
 {
-    return vlapic_hardware ? VLAPIC_EVENT_CHANGED : 0;
+    return l->hardware ? VLAPIC_EVENT_CHANGED : 0;
 }
 
 /* What register `reg` holds after a reset. */
@@ -540,7 +540,7 @@ static bool write_base(struct vlapic *l, uint64_t value)
     set_base(l, value);
     if (!enable)
         reset_registers(l);
-    __atomic_fetch_or(&l->events, changed(), __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&l->events, changed(l), __ATOMIC_SEQ_CST);
     return true;
 }
 
@@ -590,9 +590,9 @@ bool vlapic_msr(struct vlapic *l, uint32_t index, struct vlapic_access *access)
 
 /* ---------------------------------------------------------------------------------------------------------- life */
 
-void vlapic_init(struct vlapic *l, struct vlapic_slot *page, uint32_t apic_id)
+void vlapic_init(struct vlapic *l, struct vlapic_slot *page, uint32_t apic_id, bool hardware)
 {
-    *l = (struct vlapic){ .apic_id = apic_id, .reg = page };
+    *l = (struct vlapic){ .apic_id = apic_id, .hardware = hardware, .reg = page };
     l->apic_base = VLAPIC_BASE_DEFAULT | VLAPIC_BASE_ENABLE | (apic_id == 0 ? VLAPIC_BASE_BSP : 0);
     reset_registers(l);
 }
@@ -630,7 +630,7 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
     bool enable = s->apic_base & VLAPIC_BASE_ENABLE, x2apic = s->apic_base & VLAPIC_BASE_X2APIC;
     bool armed = s->timer_due_tsc != VLAPIC_TIMER_NEVER, counting = s->reg[VLAPIC_REG_INITIAL_COUNT] != 0;
     enum timer_mode mode = mode_of(s->reg[VLAPIC_REG_LVT_TIMER]);
-    uint32_t events = s->flags * VLAPIC_EVENT_NMI | changed();
+    uint32_t events = s->flags * VLAPIC_EVENT_NMI | changed(l);
 
     if ((s->apic_base & BASE_RESERVED) || (x2apic && !enable))
         return refuse(CL_BAD_ARGUMENT, "local APIC state: IA32_APIC_BASE cannot be %lx", s->apic_base);

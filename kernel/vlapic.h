@@ -83,18 +83,23 @@ struct vlapic {
     uint64_t apic_base;      /* [w] */
     uint64_t timer_due;      /* [o]  guest TSC, VLAPIC_TIMER_NEVER: disarmed */
     uint32_t request[8];     /* [a]  what the owner has still to put into IRR; before its word's bit in `events` */
-    bool assisted;           /* [w]  the backend works on the registers: in x2APIC mode, where vlapic_hardware */
+    bool hardware;           /* [i]  the backend works on the registers in x2APIC mode */
+    bool assisted;           /* [w]  it does */
     struct vlapic_slot *reg; /* [i]  the page. [w] as in struct vlapic_state; [a] TMR */
 }; /* [a] = atomic, anyone; [w] = written by the owner, read by anyone; [o] = owner; [i] = set once by vlapic_init */
 
 /* The backend can work on the registers of an APIC in x2APIC mode: it delivers what IRR has. Sealed after boot. */
 extern bool vlapic_hardware;
 
+/* It does so for those who have no wish, too: no fault in that is known. Sealed after boot. */
+extern bool vlapic_hardware_auto;
+
 /* ------------------------------------------------------------------------------------------------------ life */
 
 /* Power-up state (SDM Vol. 3A 11.4.7.1) in xAPIC mode with the ID `apic_id`; the vCPU with ID 0 is the BSP. Its registers
- * stand in `page`, which is zeroed and stays. Before the vCPU is shared. */
-void vlapic_init(struct vlapic *l, struct vlapic_slot *page, uint32_t apic_id);
+ * stand in `page`, which is zeroed and stays. `hardware`: the backend is to work on them, which it can. Before the vCPU is
+ * shared. */
+void vlapic_init(struct vlapic *l, struct vlapic_slot *page, uint32_t apic_id, bool hardware);
 
 /* State out and in (owner). `set` checks everything first and changes nothing when it refuses: CL_BAD_ARGUMENT with
  * the name of the field. The caller then re-arms the timer from vlapic_deadline(). */

@@ -320,11 +320,11 @@ CL_MUST_CHECK static inline enum cl_status cl_vm_eoi_read(uint32_t vm, uint32_t 
     return cl_call_(cl_syscall6(SYS_VM_EOI_READ, vm, word, 0, 0, 0, 0), vectors);
 }
 
-/* vCPU number `index`; its page (abi/vcpu.h) appears at `page_address` of the caller. */
+/* vCPU number `index`; its page (abi/vcpu.h) appears at `page_address` of the caller. `apic`: who works on its local APIC. */
 CL_MUST_CHECK static inline enum cl_status cl_vcpu_create(uint32_t new_slot, uint32_t vm, uint32_t account,
-                                                          uint32_t index, uint64_t page_address)
+                                                          uint32_t index, uint64_t page_address, enum vcpu_apic apic)
 {
-    return cl_syscall_whole(SYS_VCPU_CREATE, new_slot, vm, account, index, page_address, 0).status;
+    return cl_syscall_whole(SYS_VCPU_CREATE, new_slot, vm, account, index, page_address, apic).status;
 }
 
 /* Run the guest until it needs the VMM or `notification` has bits: abi/vcpu.h. `completed`: sequence number of the

@@ -47,6 +47,7 @@ struct monitor {
     struct capsule_tx tx; /* of the main thread */
     struct cpuid_policy cpuid;
     uint64_t tsc_hz;
+    enum vcpu_apic local_apic; /* who works on the vCPUs' local APICs */
     uint32_t vm, vm_account, events;
     uint32_t console_peer, control_peer; /* notifications, 0: none */
     uint64_t console_bit, control_bit;

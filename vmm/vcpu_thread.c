@@ -325,7 +325,7 @@ enum cl_status vcpu_thread_create(struct monitor *m, unsigned index)
     t->index = index;
     t->page = (struct vcpu_page *)page;
     TRY(cl_slot_alloc(&t->slot));
-    TRY(cl_vcpu_create(t->slot, m->vm, m->vm_account, index, page));
+    TRY(cl_vcpu_create(t->slot, m->vm, m->vm_account, index, page, m->local_apic));
     TRY(cl_slot_alloc(&t->notification));
     TRY(cl_notification_create(t->notification, cl_start()->account_slot));
     capsule_tx_init(&t->tx, m->machine.capsule, index + 1);

@@ -95,7 +95,7 @@ void vmx_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_t
     if (primary != vmx->primary)
         vmx_write(VMCS_PRIMARY_CONTROLS, vmx->primary = primary);
     vmx_write(VMCS_TPR_THRESHOLD, cr8_threshold);
-    if (vlapic_hardware)
+    if (vcpu->lapic.hardware)
         vmx_apic_update(vcpu);
 }
 

@@ -4,6 +4,7 @@
 #include "vmx/probe_table.h"
 
 #define CPUID_1_ECX_VMX (1u << 5)
+#define BOCHS_REVISION 0x2Bu /* of its VMCS: its own choice */
 
 struct vmx_host vmx_host;
 
@@ -60,6 +61,19 @@ static enum cl_status check_basics(uint64_t basic)
     return CL_OK;
 }
 
+/* Bochs (seen in 2.7) answers an interrupt of the host with the virtual one that waits, whether or not the guest has interrupts
+ * on (InterruptAcknowledge() in its source); and an EPT violation on the way to the handler of a virtual interrupt tells
+ * of an older event (VMX_Deliver_Virtual_Interrupt() notes none). A guest that meets either stands still. */
+void vmx_find_faults(void)
+{
+    vlapic_hardware_auto = vlapic_hardware && vmx_host.revision != BOCHS_REVISION;
+    if (vlapic_hardware == vlapic_hardware_auto)
+        return;
+    log_line(
+        "VT-x: virtual interrupts: delivered by this emulator although the guest has them off, so only to VMs that "
+        "ask for it");
+}
+
 enum cl_status vmx_probe(uint64_t *guest_cpus)
 {
     uint64_t basic;
@@ -85,6 +99,7 @@ enum cl_status vmx_probe(uint64_t *guest_cpus)
         vmx_host.used[WORD_PRIMARY] &= ~(PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE);
     vlapic_hardware = (vmx_host.used[WORD_PRIMARY] & PRIMARY_TPR_SHADOW) &&
                       (vmx_host.used[WORD_SECONDARY] & SECONDARY_ASSIST) == SECONDARY_ASSIST;
+    vmx_find_faults();
     vmx_host.used[WORD_SECONDARY] &= ~SECONDARY_ASSIST; /* apic.c turns them on */
     if (!(vmx_host.used[WORD_EPT] & EPT_1G))
         pt_largest_shift = LARGE_SHIFT;

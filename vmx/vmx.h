@@ -75,6 +75,7 @@ struct vmx_vcpu {
 
 /* probe.c, cpu.c */
 enum cl_status vmx_probe(uint64_t *guest_cpus);
+void vmx_find_faults(void); /* the part of vmx_probe() that knows of processors' faults */
 enum cl_status vmx_cpu_enable(void);
 void vmx_cpu_flush(void);
 

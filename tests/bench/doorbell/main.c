@@ -114,7 +114,7 @@ static void build_vm(void)
     must(cl_memory_map(SLOT_RAM, INIT_SLOT_DOMAIN, 0, RAM_BYTES, RAM_ADDRESS, MAP_READ | MAP_WRITE), "memory_map");
     must(cl_memory_map(SLOT_RAM, SLOT_VM, 0, RAM_BYTES, 0, MAP_READ | MAP_WRITE | MAP_EXECUTE),
          "memory_map into the VM");
-    must(cl_vcpu_create(SLOT_VCPU, SLOT_VM, INIT_SLOT_ACCOUNT, 0, PAGE_ADDRESS), "vcpu_create");
+    must(cl_vcpu_create(SLOT_VCPU, SLOT_VM, INIT_SLOT_ACCOUNT, 0, PAGE_ADDRESS, VCPU_APIC_AUTO), "vcpu_create");
     must(cl_vm_doorbell(SLOT_VM, PORT_NOBODY, WIDTH, SLOT_NOBODY, 0, true), "vm_doorbell");
     must(cl_vm_doorbell(SLOT_VM, PORT_WAKE, WIDTH, SLOT_WAKE, 0, true), "vm_doorbell");
     must(cl_vcpu_state_get(SLOT_VCPU, VCPU_GROUP_SEGMENTS, 0, NULL, 0), "vcpu_state_get");

@@ -33,7 +33,8 @@ static void build(const void *code, size_t size)
     expect_status(cl_memory_map(TEST_RAM, TEST_VM, 0, RAM_BYTES, 0, MAP_READ | MAP_WRITE | MAP_EXECUTE), CL_OK,
                   "memory_map into the VM");
     expect_status(cl_vm_policy_cpuid(TEST_VM, 0, 1, &leaf), CL_OK, "vm_policy");
-    expect_status(cl_vcpu_create(TEST_VCPU, TEST_VM, TEST_ACCOUNT, 0, PAGE_ADDRESS), CL_OK, "vcpu_create");
+    expect_status(cl_vcpu_create(TEST_VCPU, TEST_VM, TEST_ACCOUNT, 0, PAGE_ADDRESS, VCPU_APIC_AUTO), CL_OK,
+                  "vcpu_create");
     memcpy((uint8_t *)RAM_ADDRESS + CODE, code, size);
     expect_status(cl_vcpu_state_get(TEST_VCPU, VCPU_GROUP_SEGMENTS, 0, NULL, 0), CL_OK, "vcpu_state_get");
     page->segment[SEG_CS].base = 0;
@@ -79,6 +80,23 @@ static void cpuid_and_hypercall_stay_in_the_kernel(void)
     if (page->gpr[GPR_RAX] != 0 || page->gpr[GPR_RBX] != 1 || page->gpr[GPR_RCX] != 2)
         fail("RAX %lx RBX %lx RCX %lx", page->gpr[GPR_RAX], page->gpr[GPR_RBX], page->gpr[GPR_RCX]);
     tear_down();
+}
+
+static void the_processor_works_on_a_local_apic_where_it_can(void)
+{
+    const bool can = cl_info()->features & INFO_FEATURE_LOCAL_APIC;
+    static const uint8_t code[] = { 0xe6, 0x10 };
+
+    if (can != (cl_info()->vendor == INFO_VENDOR_INTEL)) /* as the machines of the system tests are */
+        fail("features %x", cl_info()->features);
+    if (cl_info()->features & INFO_FEATURE_LOCAL_APIC_AUTO)
+        fail("the processor does so for those who have no wish, though it is an emulator's");
+    build(code, sizeof(code));
+    expect_status(cl_vcpu_create(SLOT_F, TEST_VM, TEST_ACCOUNT, 1, PAGE_ADDRESS + 0x1000, VCPU_APIC_HARDWARE),
+                  can ? CL_OK : CL_UNSUPPORTED, "vcpu_create");
+    tear_down();
+    if (can)
+        expect_status(cl_cap_delete(INIT_SLOT_DOMAIN, SLOT_F), CL_OK, "cap_delete");
 }
 
 static void an_exit_stays_until_it_is_completed(void)
@@ -143,6 +161,7 @@ static void illegal_state_is_refused_with_the_rule(void)
 void vcpu_tests(void)
 {
     run_test("cpuid_and_hypercall_stay_in_the_kernel", cpuid_and_hypercall_stay_in_the_kernel);
+    run_test("the_processor_works_on_a_local_apic_where_it_can", the_processor_works_on_a_local_apic_where_it_can);
     run_test("an_exit_stays_until_it_is_completed", an_exit_stays_until_it_is_completed);
     run_test("a_doorbell_only_sets_its_bit", a_doorbell_only_sets_its_bit);
     run_test("illegal_state_is_refused_with_the_rule", illegal_state_is_refused_with_the_rule);

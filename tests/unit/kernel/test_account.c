@@ -111,7 +111,7 @@ static void an_account_takes_everything_it_paid_for_with_it(void **state)
     assert_int_equal(vm_create(account, name, notification, 0, &vm), CL_OK);
     assert_int_equal(vm_doorbell_add(vm, 0x80, 1, notification, 3), CL_OK);
     assert_int_equal(map_all(memory, &vm->space, 0, 20 * PAGE_SIZE, 0), CL_OK);
-    assert_int_equal(vcpu_create(vm, account, 0, domain, 0x700000, &vcpu), CL_OK);
+    assert_int_equal(vcpu_create(vm, account, 0, VCPU_APIC_AUTO, domain, 0x700000, &vcpu), CL_OK);
     cap_insert(domain, 1, &account->object, RIGHT_ALL);
     cap_insert(domain, 2, &domain->object, RIGHT_ALL);
     cap_insert(domain, 3, &vm->object, RIGHT_ALL);

@@ -204,7 +204,7 @@ static void a_loaded_vcpu_is_let_go_of_before_it_is_destroyed(void **state)
     struct vcpu *vcpu = NULL;
 
     (void)state;
-    assert_int_equal(vcpu_create(vm, fake_root, 0, domain, 0x700000, &vcpu), CL_OK);
+    assert_int_equal(vcpu_create(vm, fake_root, 0, VCPU_APIC_AUTO, domain, 0x700000, &vcpu), CL_OK);
     fake_thread_run(thread);
     fake_cpu_become(1);
     assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
@@ -270,7 +270,7 @@ static void a_vcpu_whose_runner_is_half_stopped_can_be_destroyed(void **state)
     struct vcpu *vcpu = NULL;
 
     (void)state;
-    assert_int_equal(vcpu_create(vm, fake_root, 0, domain, 0x700000, &vcpu), CL_OK);
+    assert_int_equal(vcpu_create(vm, fake_root, 0, VCPU_APIC_AUTO, domain, 0x700000, &vcpu), CL_OK);
     fake_thread_run(thread);
     fake_cpu_become(1);
     assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);

@@ -224,7 +224,7 @@ static void a_vcpu_can_be_destroyed_after_the_domain_that_has_its_page(void **st
     static const char name[VM_NAME_MAX] = "guest";
 
     assert_int_equal(vm_create(account, name, events, 0, &vm), CL_OK);
-    assert_int_equal(vcpu_create(vm, account, 0, monitor, 0x700000, &vcpu), CL_OK);
+    assert_int_equal(vcpu_create(vm, account, 0, VCPU_APIC_AUTO, monitor, 0x700000, &vcpu), CL_OK);
     fake_account_end(second);
     assert_int_equal(fake_destroy(&vcpu->object), CL_OK);
     end();
@@ -255,6 +255,38 @@ static void a_thread_that_ran_a_vcpu_takes_its_watch_with_it(void **state)
     assert_ptr_equal(events->watcher, thread);
     assert_int_equal(fake_destroy(&thread->object), CL_OK);
     assert_null(events->watcher);
+    end();
+}
+
+/* Who works on the local APIC of a vCPU of which its VMM has asked for `apic`. */
+static bool by_hardware(enum vcpu_apic apic)
+{
+    bool hardware;
+
+    assert_int_equal(call(SYS_VCPU_CREATE, FREE + 1, FREE, ACCOUNT, 0, 0x700000, apic), CL_OK);
+    hardware = ((struct vcpu *)object_in(FREE + 1, OBJECT_VCPU))->lapic.hardware;
+    assert_int_equal(call_all(SYS_OBJECT_DESTROY, FREE + 1, 0, 0, 0, 0, 0), CL_OK);
+    assert_int_equal(call(SYS_CAP_DELETE, SELF, FREE + 1, 0, 0, 0, 0), CL_OK);
+    return hardware;
+}
+
+static void a_vmm_chooses_who_works_on_the_local_apic(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(create_vm(FREE), CL_OK);
+    assert_false(by_hardware(VCPU_APIC_AUTO) || by_hardware(VCPU_APIC_SOFTWARE));
+    assert_int_equal(call(SYS_VCPU_CREATE, FREE + 1, FREE, ACCOUNT, 0, 0x700000, VCPU_APIC_HARDWARE), CL_UNSUPPORTED);
+    assert_string_equal(thread->page->breadcrumb.text, "this processor does not work on the local APICs of guests");
+    vlapic_hardware = true; /* with a fault */
+    assert_false(by_hardware(VCPU_APIC_AUTO) || by_hardware(VCPU_APIC_SOFTWARE));
+    assert_true(by_hardware(VCPU_APIC_HARDWARE));
+    vlapic_hardware_auto = true;
+    assert_true(by_hardware(VCPU_APIC_AUTO) && by_hardware(VCPU_APIC_HARDWARE));
+    assert_false(by_hardware(VCPU_APIC_SOFTWARE));
+    assert_int_equal(call(SYS_VCPU_CREATE, FREE + 1, FREE, ACCOUNT, 0, 0x700000, 3), CL_BAD_ARGUMENT);
+    assert_non_null(strstr(thread->page->breadcrumb.text, "argument 5 is 3: at most 2"));
+    vlapic_hardware = vlapic_hardware_auto = false;
     end();
 }
 
@@ -793,6 +825,7 @@ int main(void)
         TEST(a_vcpu_can_be_destroyed_after_the_domain_that_has_its_page),
         TEST(a_domain_that_unmaps_a_page_of_the_kernel_hurts_only_itself),
         TEST(a_thread_that_ran_a_vcpu_takes_its_watch_with_it),
+        TEST(a_vmm_chooses_who_works_on_the_local_apic),
         TEST(a_vcpu_run_that_is_refused_watches_nothing),
         TEST(a_vcpu_is_audited_as_it_would_be_entered),
         TEST(a_vcpu_that_nobody_can_look_into_is_not_audited),

@@ -46,7 +46,7 @@ static void begin(void)
     vm = new_vm(events);
     assert_int_equal(vm_policy_cpuid(vm, 0, ARRAY_SIZE(leaves), leaves), CL_OK);
     assert_int_equal(vm_policy_msr(vm, 0, ARRAY_SIZE(msrs), msrs), CL_OK);
-    assert_int_equal(vcpu_create(vm, fake_root, 3, domain, 0x700000, &vcpu), CL_OK);
+    assert_int_equal(vcpu_create(vm, fake_root, 3, VCPU_APIC_AUTO, domain, 0x700000, &vcpu), CL_OK);
     fake = fake_vcpu(vcpu);
     thread = fake_thread(domain, fake_root, 0x600000, 0);
     fake_thread_run(thread);

@@ -114,7 +114,7 @@ static enum vlapic_accepted accept(enum vlapic_delivery delivery, uint8_t vector
 static int setup(void **state)
 {
     (void)state;
-    vlapic_init(&apic, page, 3);
+    vlapic_init(&apic, page, 3, false);
     write_reg(VLAPIC_REG_SVR, 0x1FF);
     return 0;
 }
@@ -129,7 +129,7 @@ static void to_x2apic(void)
 static void reset_state_is_that_of_the_manual(void **state)
 {
     (void)state;
-    vlapic_init(&apic, page, 3); /* 11.4.7.1 */
+    vlapic_init(&apic, page, 3, false); /* 11.4.7.1 */
     assert_int_equal(read_reg(VLAPIC_REG_ID), 3u << 24);
     assert_int_equal(read_reg(VLAPIC_REG_VERSION), 0x50014);
     assert_int_equal(read_reg(VLAPIC_REG_SVR), 0xFF);
@@ -140,7 +140,7 @@ static void reset_state_is_that_of_the_manual(void **state)
         assert_int_equal(read_reg(reg), 0);
     assert_int_equal(rdmsr(MSR_APIC_BASE), 0xFEE00800);
     assert_int_equal(vlapic_deadline(&apic), VLAPIC_TIMER_NEVER);
-    vlapic_init(&apic, page, 0);
+    vlapic_init(&apic, page, 0, false);
     assert_int_equal(rdmsr(MSR_APIC_BASE), 0xFEE00900); /* the BSP */
 }
 
@@ -488,7 +488,7 @@ static void x2apic_logical_id_follows_from_the_apic_id(void **state)
 {
     (void)state; /* 11.12.10.2 */
     for (uint32_t id = 0; id < 255; id++) {
-        vlapic_init(&apic, page, id);
+        vlapic_init(&apic, page, id, false);
         to_x2apic();
         assert_int_equal(rdmsr(X2(LDR)), (id / 16) << 16 | 1u << id % 16);
         assert_int_equal(rdmsr(X2(ID)), id);
@@ -619,7 +619,7 @@ static void mode_transitions_are_those_of_the_state_diagram(void **state)
     (void)state;
     for (unsigned from = 0; from < 4; from++) {
         for (unsigned to = 0; from != 2 && to < 4; to++) {
-            vlapic_init(&apic, page, 3);
+            vlapic_init(&apic, page, 3, false);
             if (from != 1)
                 assert_true(wrmsr(MSR_APIC_BASE, VLAPIC_BASE_DEFAULT | bits[from]));
             assert_int_equal(wrmsr(MSR_APIC_BASE, VLAPIC_BASE_DEFAULT | bits[to]), legal[from][to]);
@@ -629,7 +629,7 @@ static void mode_transitions_are_those_of_the_state_diagram(void **state)
     for (unsigned bit = 0; bit < 64; bit++) {
         bool reserved = bit < 8 || bit == 9 || bit >= 52;
 
-        vlapic_init(&apic, page, 3);
+        vlapic_init(&apic, page, 3, false);
         assert_int_equal(!wrmsr(MSR_APIC_BASE, (VLAPIC_BASE_DEFAULT | VLAPIC_BASE_ENABLE) ^ UINT64_C(1) << bit),
                          reserved);
     }
@@ -752,7 +752,7 @@ static void hostile_accesses_keep_a_state_that_can_be_saved_and_restored(void **
     (void)state;
     for (unsigned seed = 1; seed <= 40; seed++) {
         fake_random_seed(seed);
-        vlapic_init(&apic, page, 7);
+        vlapic_init(&apic, page, 7, false);
         for (unsigned round = 0; round < 5000; round++) {
             random_access();
             check_invariants();
@@ -760,7 +760,7 @@ static void hostile_accesses_keep_a_state_that_can_be_saved_and_restored(void **
                 continue;
             memset(&saved, 0xA5, sizeof saved);
             vlapic_state_get(&apic, &saved);
-            vlapic_init(&other, other_page, 7);
+            vlapic_init(&other, other_page, 7, false);
             assert_int_equal(vlapic_state_set(&other, &saved), CL_OK);
             vlapic_state_get(&other, &again);
             assert_memory_equal(&saved, &again, sizeof saved);

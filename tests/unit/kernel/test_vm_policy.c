@@ -164,7 +164,7 @@ static void the_policy_is_fixed_once_a_vcpu_exists(void **state)
     (void)state;
     begin();
     assert_int_equal(add_leaf(1, 0, 0, 1), CL_OK);
-    assert_int_equal(vcpu_create(vm, fake_root, 0, domain, 0x700000, &vcpu), CL_OK);
+    assert_int_equal(vcpu_create(vm, fake_root, 0, VCPU_APIC_AUTO, domain, 0x700000, &vcpu), CL_OK);
     assert_int_equal(add_leaf(2, 0, 0, 1), CL_BUSY);
     assert_int_equal(add_msr(2, VM_MSR_FIXED), CL_BUSY);
 }

@@ -34,7 +34,7 @@ static int setup(void **state)
     vlapic_hardware = true;
     fixture_setup(state);
     f = *state;
-    vlapic_init(&f->vcpu.lapic, f->vcpu.lapic.reg, 0);
+    vlapic_init(&f->vcpu.lapic, f->vcpu.lapic.reg, 0, true);
     use_x2apic(&f->vcpu.lapic);
     vmx_vcpu_load(&f->vcpu);
     return 0;
@@ -44,7 +44,7 @@ static int teardown(void **state)
 {
     int result = fixture_teardown(state);
 
-    vlapic_hardware = false;
+    vlapic_hardware = vlapic_hardware_auto = false;
     return result;
 }
 
@@ -233,7 +233,7 @@ static void a_state_with_interrupts_in_service_moves(void **state)
     assert_int_equal(saved.reg[VLAPIC_REG_IRR + 5], 1);
 
     memset(f->vcpu.lapic.reg, 0, PAGE_SIZE);
-    vlapic_init(&f->vcpu.lapic, f->vcpu.lapic.reg, 0);
+    vlapic_init(&f->vcpu.lapic, f->vcpu.lapic.reg, 0, true);
     before_entry(f);
     assert_int_equal(secondary(f), SECONDARY_ASSIST); /* nobody looked: what follows has to tell */
     assert_int_equal(vlapic_state_set(&f->vcpu.lapic, &saved), CL_OK);
@@ -319,12 +319,10 @@ static void both_ways_lead_to_the_same_state(void **state)
     ends = 0;
     for (unsigned seed = 1; seed <= 50; seed++) {
         fake_random_seed(seed);
-        vlapic_init(&f->vcpu.lapic, f->vcpu.lapic.reg, 0);
+        vlapic_init(&f->vcpu.lapic, f->vcpu.lapic.reg, 0, true);
         use_x2apic(&f->vcpu.lapic);
-        vlapic_hardware = false;
-        vlapic_init(&software, software_page, 0);
+        vlapic_init(&software, software_page, 0, false);
         use_x2apic(&software);
-        vlapic_hardware = true;
         for (unsigned round = 0; round < 2000; round++) {
             struct vlapic_access access[2] = { { .write = false }, { .write = false } };
 
@@ -385,19 +383,44 @@ static void nothing_is_lost_between_other_cpus_and_the_processor(void **state)
     assert_int_equal(taken, 2 * ROUNDS);
 }
 
-static void without_it_all_is_softwares(void **state)
+static void software_does_it_alone_if_it_is_to(void **state)
 {
     struct fixture *f = *state;
 
-    vlapic_init(&f->vcpu.lapic, f->vcpu.lapic.reg, 0);
+    vlapic_init(&f->vcpu.lapic, f->vcpu.lapic.reg, 0, false);
     use_x2apic(&f->vcpu.lapic);
+    assert_true(vlapic_idle(&f->vcpu.lapic)); /* the processor need not hear of the mode */
     arrive(&f->vcpu.lapic, 0x55, false);
-    vmx_vcpu_load(&f->vcpu);
     vmx_vcpu_window(&f->vcpu, true, false, 0);
     assert_int_equal(secondary(f), 0);
     assert_true(vmcs(f, VMCS_PRIMARY_CONTROLS) & PRIMARY_INTERRUPT_WINDOW);
     assert_true(msr_exits(f, X2(EOI), true));
     assert_int_equal(software_take(&f->vcpu.lapic), 0x55);
+}
+
+static void without_it_all_is_softwares(void **state)
+{
+    struct fixture *f = *state;
+
+    vmx_vcpu_load(&f->vcpu);
+    software_does_it_alone_if_it_is_to(state);
+}
+
+static void a_processor_with_a_known_fault_does_it_for_those_who_ask_alone(void **state)
+{
+    (void)state;
+    vmx_host.revision = 4;
+    vmx_find_faults();
+    assert_true(vlapic_hardware && vlapic_hardware_auto);
+    vmx_host.revision = 0x2B; /* Bochs */
+    vmx_find_faults();
+    assert_true(vlapic_hardware && !vlapic_hardware_auto);
+    assert_non_null(strstr(fake_log_text, "although the guest has them off, so only to VMs that ask for it"));
+    fake_log_text[0] = '\0';
+    vlapic_hardware = false;
+    vmx_find_faults();
+    assert_true(!vlapic_hardware && !vlapic_hardware_auto);
+    assert_string_equal(fake_log_text, "");
 }
 
 #define APIC_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -414,6 +437,8 @@ int main(void)
         APIC_TEST(a_state_with_interrupts_in_service_moves),
         APIC_TEST(nothing_is_lost_between_other_cpus_and_the_processor),
         APIC_TEST(both_ways_lead_to_the_same_state),
+        APIC_TEST(software_does_it_alone_if_it_is_to),
+        APIC_TEST(a_processor_with_a_known_fault_does_it_for_those_who_ask_alone),
         VMX_TEST(without_it_all_is_softwares),
     };
 
