@@ -388,6 +388,7 @@ int main(void)
     m->cpus = (unsigned)json_number(argument, "cpus", 1);
     if (m->cpus == 0 || m->cpus > MONITOR_CPUS_MAX)
         give_up("\"cpus\" is not 1 to 28", CL_LIMIT);
+    m->local_apic = (enum vcpu_apic)json_number(argument, "local_apic", VCPU_APIC_AUTO);
     m->tsc_hz = cl_info()->tsc_hz;
     m->vcpu = calloc(m->cpus, sizeof(*m->vcpu));
     if (m->vcpu == NULL)

@@ -63,6 +63,7 @@ struct config_vm {
     uint32_t vcpus;
     uint32_t weight;
     uint32_t console;                          /* enum config_console */
+    uint32_t local_apic;                       /* enum vcpu_apic */
     uint32_t debug_exit;                       /* the value that a good end writes; CONFIG_NO_VALUE: not expected */
     uint32_t on_poweroff, on_reboot, on_crash; /* enum config_action */
     bool autostart;

@@ -11,6 +11,7 @@
 
 static const char *const actions[] = { "restart", "destroy", "preserve", NULL };
 static const char *const consoles[] = { "virtio", "serial", NULL };
+static const char *const local_apics[] = { "auto", "software", "hardware", NULL }; /* enum vcpu_apic */
 static const char *const loglevels[] = { "error", "warning", "info", "debug", NULL };
 static const char *const network_types[] = { "internal", NULL };
 
@@ -157,6 +158,7 @@ static const struct schema_key vm_keys[] = {
       .min = 1,
       .right = "the path of a raw disk image" },
     { .name = "console", .kind = SCHEMA_CHOICE, FIELD(config_vm, console), .choices = consoles },
+    { .name = "local_apic", .kind = SCHEMA_CHOICE, FIELD(config_vm, local_apic), .choices = local_apics },
     { .name = "debug_exit",
       .kind = SCHEMA_NUMBER,
       FIELD(config_vm, debug_exit),
@@ -179,6 +181,7 @@ static const struct config_vm vm_defaults = {
     .vcpus = 1,
     .weight = WEIGHT_DEFAULT,
     .console = CONFIG_CONSOLE_VIRTIO,
+    .local_apic = VCPU_APIC_AUTO,
     .debug_exit = CONFIG_NO_VALUE,
     .on_poweroff = CONFIG_DESTROY,
     .on_reboot = CONFIG_RESTART,

@@ -94,6 +94,14 @@ static const char *action_name(uint32_t action)
     return action < 3 ? names[action] : "?";
 }
 
+/* In x2APIC mode; in xAPIC mode it is software's in any case. */
+static const char *local_apic_name(uint32_t local_apic)
+{
+    if (local_apic == VCPU_APIC_AUTO)
+        return cl_info()->features & INFO_FEATURE_LOCAL_APIC_AUTO ? "auto: hardware" : "auto: software";
+    return local_apic == VCPU_APIC_HARDWARE ? "hardware" : "software";
+}
+
 static void answer_vm_info(uint32_t cookie, const struct vm *vm)
 {
     const struct config_vm *c = vm->config;
@@ -106,6 +114,7 @@ static void answer_vm_info(uint32_t cookie, const struct vm *vm)
     detail(cookie, "initrd", c->initrd);
     detail(cookie, "module", c->module);
     detail(cookie, "console", c->console == CONFIG_CONSOLE_SERIAL ? "serial" : "virtio");
+    detail(cookie, "local APIC", local_apic_name(c->local_apic));
     snprintf(text, sizeof(text), "power off: %s, reboot: %s, crash: %s", action_name(c->on_poweroff),
              action_name(c->on_reboot), action_name(c->on_crash));
     detail(cookie, "policy", text);

@@ -87,6 +87,11 @@ enum cl_status vm_prepare(struct vm *vm)
         vm_set_last(vm, "this machine cannot run VMs; the log says what is missing");
         return CL_UNSUPPORTED;
     }
+    if (vm->config->local_apic == VCPU_APIC_HARDWARE && (cl_info()->features & INFO_FEATURE_LOCAL_APIC) == 0) {
+        vm_set_last(vm,
+                    "this processor does not work on a guest's local APIC; local_apic can be \"auto\" or \"software\"");
+        return CL_UNSUPPORTED;
+    }
     vm->held = true;
     vm->state = OPERATOR_STATE_STARTING;
     vm->started_ns = cl_monotonic_ns();

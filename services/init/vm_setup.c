@@ -196,6 +196,7 @@ static enum cl_status fill_argument(struct vm *vm, cJSON *argument)
     if (module_bytes != 0)
         cJSON_AddNumberToObject(argument, "module_bytes", (double)module_bytes);
     cJSON_AddStringToObject(argument, "console", c->console == CONFIG_CONSOLE_SERIAL ? "serial" : "virtio");
+    cJSON_AddNumberToObject(argument, "local_apic", c->local_apic);
     cJSON_AddBoolToObject(argument, "debug_exit", true);
     cJSON_AddNumberToObject(argument, "control_bit", INIT_EVENT_CONTROL_BIT);
     cJSON_AddNumberToObject(argument, "console_bit", 2 + vm->number); /* CONSOLE_EVENT_STREAM */

@@ -4,6 +4,7 @@
  *     {"name": "alpha", "cpus": 1, "command_line": "…", "kernel_name": "vm/alpha/kernel",
  *      "kernel_bytes": 8388608, "module_bytes": 4194304,      exact sizes of the files; regions are whole pages
  *      "console": "virtio",                                   or "serial": which device the stream belongs to
+ *      "local_apic": 0,                                       enum vcpu_apic
  *      "debug_exit": true,                                    the machine has a debug-exit port
  *      "control_bit": 3, "console_bit": 2,                    of the peers' notifications
  *      "nics": [{"mac": "02:00:00:00:00:01", "own_bit": 56, "peer_bit": 1}],

@@ -19,6 +19,7 @@ static const char sample[] =
     "\"subnet\": \"10.0.0.0/24\"}], \"vm\": [{\"name\": \"alpha\", \"memory\": \"1G\", \"vcpus\": 1, \"kernel\": \"k\", "
     "\"initrd\": \"i\", \"cmdline\": \"quiet\", \"nics\": [{\"network\": \"lan\", \"mac\": \"02:00:00:00:00:0A\", \"ip\": "
     "\"10.0.0.7\"}], \"disks\": [{\"image\": \"d\", \"readonly\": true}], \"console\": \"serial\", \"autostart\": false, "
+    "\"local_apic\": \"hardware\", "
     "\"weight\": 2048, \"on_crash\": \"restart\", \"on_reboot\": \"destroy\", \"on_poweroff\": \"preserve\"}, {\"name\": "
     "\"beta\", \"memory\": 64, \"kernel\": \"k\", \"debug_exit\": 17, \"disk\": \"d2\", \"module\": \"m\"}]}";
 

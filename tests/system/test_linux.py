@@ -173,7 +173,7 @@ def test_list_counts_time_up_as_the_guest_does(machine):
 
 def test_info_says_what_a_vm_is_made_of(machine):
     text = machine.command("info beta")
-    for line in (r"beta +running", r"kernel +vm/\S+", r"initrd +vm/\S+", r"console +virtio", r"disk +vm/beta/\S+",
+    for line in (r"beta +running", r"kernel +vm/\S+", r"initrd +vm/\S+", r"console +virtio", r"local APIC +auto: software", r"disk +vm/beta/\S+",
                  r"network card lan, 02:\S+, 10\.0\.0\.2", r"policy +power off: destroy, reboot: restart, crash: preserve"):
         assert re.search("^" + line, text, re.M), f"{line!r} in\n{text}"
     assert 0 < int(re.search(r"^outside RAM +(\d+) KiB", text, re.M)[1]) <= 2048

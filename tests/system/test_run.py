@@ -105,6 +105,12 @@ def test_run_ends_with_1_when_time_is_up(tmp_path, kind):
     assert errors[-1] == f"run: time-out: no end within {round(seconds * kind.patience)} s"
 
 
+def test_run_ends_with_1_when_a_vm_asks_for_what_the_processor_cannot_do(tmp_path):
+    status, _, errors = run(KINDS[0], tmp_path, micro("wishful", "hello", 'local_apic = "hardware"'))
+    assert status == 1
+    assert "wishful: this processor does not work on a guest's local APIC" in errors[-1], "\n".join(errors)
+
+
 def test_run_ends_with_2_when_the_configuration_is_wrong(tmp_path):
     status, _, errors = run(KINDS[0], tmp_path, micro("twice", "hello") + "colour = 1\n")
     assert status in (1, 2)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "abi/syscall.h"
 #include "services/common/words.h"
 #include "services/config/config.h"
 #include "services/config/values.h"
@@ -49,7 +50,7 @@ static void a_whole_configuration_is_read(void **state)
         "{\"host\": {\"hostname\": \"box\", \"loglevel\": \"debug\", \"headless\": true}," LAN ", \"vm\": ["
         "{\"name\": \"alpha\", \"memory\": \"1G\", \"vcpus\": 1, \"kernel\": \"vm/alpha/kernel\", \"initrd\": \"i\","
         " \"cmdline\": \"quiet\", \"nics\": [{\"network\": \"lan\", \"mac\": \"02:00:00:00:00:0A\","
-        " \"ip\": \"10.0.0.7\"}], \"disks\": [{\"image\": \"d\", \"readonly\": true}], \"console\": \"serial\","
+        " \"ip\": \"10.0.0.7\"}], \"disks\": [{\"image\": \"d\", \"readonly\": true}], \"console\": \"serial\", \"local_apic\": \"software\","
         " \"autostart\": false, \"weight\": 2048, \"on_crash\": \"restart\", \"on_reboot\": \"destroy\","
         " \"on_poweroff\": \"preserve\"}, {\"name\": \"beta\", \"memory\": 64, \"kernel\": \"k\","
         " \"debug_exit\": 17, \"disk\": \"d2\"}]}");
@@ -62,6 +63,7 @@ static void a_whole_configuration_is_read(void **state)
     assert_int_equal(config.vm[0].nic[0].ip.prefix, 24);
     assert_int_equal(config.vm[0].nic[0].mac[5], 10);
     assert_int_equal(config.vm[0].console, CONFIG_CONSOLE_SERIAL);
+    assert_int_equal(config.vm[0].local_apic, VCPU_APIC_SOFTWARE);
     assert_int_equal(config.vm[0].on_crash, CONFIG_RESTART);
     assert_int_equal(config.vm[0].on_reboot, CONFIG_DESTROY);
     assert_int_equal(config.vm[0].on_poweroff, CONFIG_PRESERVE);
@@ -83,6 +85,7 @@ static void what_is_not_given_has_its_usual_value(void **state)
     accepts(VM(""));
     assert_int_equal(config.vm[0].vcpus, 1);
     assert_int_equal(config.vm[0].weight, 1024);
+    assert_int_equal(config.vm[0].local_apic, VCPU_APIC_AUTO);
     assert_int_equal(config.vm[0].on_poweroff, CONFIG_DESTROY);
     assert_int_equal(config.vm[0].on_reboot, CONFIG_RESTART);
     assert_int_equal(config.vm[0].on_crash, CONFIG_PRESERVE);
@@ -133,6 +136,8 @@ static void an_impossible_value_is_refused_with_what_would_be_right(void **state
     refuses(VM(", \"vcpus\": 65"), "vm[0].vcpus", "from 1 to 64");
     refuses(VM(", \"vcpus\": 2"), "vm[0].vcpus", "several CPUs are not there yet");
     refuses(VM(", \"on_crash\": \"explode\""), "vm[0].on_crash", "\"restart\", \"destroy\" or \"preserve\"");
+    refuses(VM(", \"local_apic\": \"kernel\""), "vm[0].local_apic", "\"auto\", \"software\" or \"hardware\"");
+    refuses(VM(", \"local_apic\": true"), "vm[0].local_apic", "found true");
     refuses(VM(", \"console\": \"vga\""), "vm[0].console", "\"virtio\" or \"serial\"");
     refuses(VM(", \"disks\": [{\"image\": \"d\", \"readonly\": false}]"), "vm[0].disks[0].readonly", "not there yet");
     refuses(VM(", \"disk\": \"d\", \"disks\": [{\"image\": \"d\"}]"), "vm[0].disk", "one of the two");
