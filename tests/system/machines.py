@@ -44,7 +44,5 @@ KINDS = [
     Kind("bochs-skylake", "bochs", "corei7_skylake_x", "VT-x", "cloison-bochs-vmx", 5),
     Kind("bochs-ryzen", "bochs", "ryzen", "AMD-V", "cloison-bochs", 5),
 ]
-# VT-x that leaves the whole local APIC to software: only the micro-guests that have to do with it run there.
-SOFTWARE_APIC = Kind("bochs-ivy-bridge", "bochs", "corei7_ivy_bridge_3770k", "VT-x", "cloison-bochs-vmx", 5)
 NAMED = {kind.name: kind for kind in KINDS}
 on_each = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

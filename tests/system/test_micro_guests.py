@@ -2,7 +2,9 @@
 """test_micro_guests: every micro-guest as a VM of Cloison; what each must say stands in guests/micro/list.json.
 
 One boot runs many of them side by side: on each machine one for the ordinary guests, and one for the hostile ones
-together with a witness that must not notice them. A guest that does not apply to a machine has no test case there.
+together with a witness that must not notice them; where the processor can work on a guest's local APIC, and does so only
+for those who ask (Bochs), a third one for the guests that have to do with it, which ask. A guest that does not apply to a
+machine has no test case there.
 """
 
 import functools
@@ -14,10 +16,11 @@ import time
 import cloison
 import emulator
 import pytest
-from machines import KINDS, SOFTWARE_APIC
+from machines import KINDS
 
 MICRO = os.path.join(cloison.BUILD, "guests", "micro")
 WITNESS = "hello"
+GROUPS = ("guests", "hostile", "hardware_apic")
 OF_THE_APIC = {"apic", "exceptions", "hlt_timer", "nmi", "tsc_deadline"}
 MIB_EACH = 24  # memory_above looks for what lies behind it
 SECONDS = 120  # for one boot with all its guests
@@ -29,26 +32,28 @@ with open(os.path.join(emulator.ROOT, "guests", "micro", "list.json"), encoding=
 def applies(guest, kind):
     """Whether `guest` is to be run as a VM on a machine of this kind."""
     hosts = guest.get("needs", {}).get("host", [kind.emulator])
-    if kind is SOFTWARE_APIC and guest["name"] not in OF_THE_APIC:
-        return False
     return guest["cloison"] is not None and kind.emulator in hosts and kind.name not in guest.get("not_on", {})
 
 
 def guests_of(group, kind):
     """The guests of one boot, the witness last: a hostile neighbour has begun when it starts."""
+    if group == "hardware_apic":
+        return [guest for guest in guests_of("guests", kind) if kind.vendor == "VT-x" and guest["name"] in OF_THE_APIC]
     chosen = [guest for guest in LIST[group] if applies(guest, kind)]
     if chosen and group == "hostile":
         chosen.append(next(guest for guest in LIST["guests"] if guest["name"] == WITNESS))
     return chosen
 
 
-def configuration(guests):
-    """The TOML text for VMs with these guests."""
+def configuration(group, guests):
+    """The TOML text for VMs with these guests of a group."""
     text = "[host]\nheadless = true\n"
     for guest in guests:
         text += (f"[[vm]]\nname = \"{guest['name'].replace('_', '-')}\"\nmemory = \"{MIB_EACH}M\"\n"
                  f"kernel = \"{MICRO}/{guest['name']}.elf\"\nconsole = \"serial\"\n"
                  f"cmdline = \"{guest.get('arguments', '')}\"\non_reboot = \"destroy\"\n")
+        if group == "hardware_apic":
+            text += 'local_apic = "hardware"\n'
         if guest["cloison"] == "PASS":
             text += "debug_exit = 0\n"
     return text
@@ -76,9 +81,9 @@ class Saying:
                           f"init: {self.end[1]}" if self.end else "init says nothing of its end"])
 
 
-def boot(folder, kind, guests):
-    """Boot once with `guests`: name → Saying. A failed guest ends the run of all: see run_all()."""
-    image = cloison.disk_image(folder, configuration(guests))
+def boot(folder, kind, group, guests):
+    """Boot once with `guests` of a group: name → Saying. A failed guest ends the run of all: see run_all()."""
+    image = cloison.disk_image(folder, configuration(group, guests))
     machine = kind.boot(memory=2048, machine=emulator.Machine, image=image)
     deadline = time.monotonic() + SECONDS * kind.patience
     ended = "time-out"
@@ -107,7 +112,7 @@ def run_all(root, kind, group):
     for attempt in range(4):
         folder = os.path.join(root, f"{kind.name}-{group}-{attempt}")
         os.mkdir(folder)
-        result = boot(folder, kind, left)
+        result = boot(folder, kind, group, left)
         said.update(result)
         rest = [guest for guest in left if not result[guest["name"]].over]
         failed = any(one.over and one.guest["cloison"] == "PASS" and one.outcomes != ["PASS"]
@@ -118,9 +123,13 @@ def run_all(root, kind, group):
     return said
 
 
-CASES = [pytest.param(kind, group, guest, id=f"{kind.name}-{guest['name']}" + ("-beside-hostile" if witness else ""))
-         for kind in [*KINDS, SOFTWARE_APIC] for group in ("guests", "hostile") for guest in guests_of(group, kind)
-         for witness in [group == "hostile" and guest["name"] == WITNESS]]
+def case(kind, group, guest):
+    """The test case of a guest."""
+    beside = {("hostile", WITNESS): "-beside-hostile", ("hardware_apic", guest["name"]): "-hardware-apic"}
+    return pytest.param(kind, group, guest, id=f"{kind.name}-{guest['name']}" + beside.get((group, guest["name"]), ""))
+
+
+CASES = [case(kind, group, guest) for kind in KINDS for group in GROUPS for guest in guests_of(group, kind)]
 
 
 @pytest.fixture(scope="session", name="folder")
