@@ -389,6 +389,7 @@ static void software_does_it_alone_if_it_is_to(void **state)
 
     vlapic_init(&f->vcpu.lapic, f->vcpu.lapic.reg, 0, false);
     use_x2apic(&f->vcpu.lapic);
+    assert_false(f->vcpu.lapic.assisted);
     assert_true(vlapic_idle(&f->vcpu.lapic)); /* the processor need not hear of the mode */
     arrive(&f->vcpu.lapic, 0x55, false);
     vmx_vcpu_window(&f->vcpu, true, false, 0);
