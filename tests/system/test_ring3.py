@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 
+import pytest
 
 from emulator import ROOT, Machine
 from machines import KINDS, on_each

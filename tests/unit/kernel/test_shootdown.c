@@ -232,7 +232,7 @@ static void the_registers_of_a_vcpu_go_home_before_it_is_let_go_of(void **state)
     struct vcpu *vcpu = NULL;
 
     (void)state;
-    assert_int_equal(vcpu_create(new_vm(events), fake_root, 0, domain, 0x700000, &vcpu), CL_OK);
+    assert_int_equal(vcpu_create(new_vm(events), fake_root, 0, VCPU_APIC_AUTO, domain, 0x700000, &vcpu), CL_OK);
     fake_thread_run(thread);
     fake_cpu_become(1);
     assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);

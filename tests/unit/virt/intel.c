@@ -33,7 +33,7 @@ static unsigned audit_entry(struct vcpu *vcpu, struct finding *finding)
         vmx_vcpu_load(vcpu);
     vmx_vpid_assign(vmx->cpu, vmx);
     vmx_event_prepare(vmx, vcpu->page->rflags);
-    vmx_controls_read(vcpu->virt, &c);
+    vmx_controls_read(vcpu, &c);
     broken = vmx_audit_controls(&c, finding, 1);
     if (broken == 0)
         broken = audit(vcpu, finding);

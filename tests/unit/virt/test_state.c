@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: tests/unit/virt/amd.c tests/unit/virt/intel.c tests/unit/virt/legal_state.c svm/asid.c svm/audit.c svm/audit_rules_table.c svm/cpu.c svm/event.c svm/exit.c svm/exit_table.c svm/msr.c svm/permissions.c svm/probe.c svm/probe_table.c svm/reset_table.c svm/segment.c svm/state.c svm/state_table.c svm/vcpu.c vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c kernel/fake/fake_xstate.c */
+/* SOURCES: tests/unit/virt/amd.c tests/unit/virt/intel.c tests/unit/virt/legal_state.c svm/asid.c svm/audit.c svm/audit_rules_table.c svm/cpu.c svm/event.c svm/exit.c svm/exit_table.c svm/msr.c svm/permissions.c svm/probe.c svm/probe_table.c svm/reset_table.c svm/segment.c svm/state.c svm/state_table.c svm/vcpu.c vmx/apic.c vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c kernel/fake/fake_xstate.c */
 /* test_state.c: a vCPU's state is nobody's in particular: what one backend takes and gives, the other takes and gives.
  *
  * The states come from legal_state.h, which knows nothing of the backends and their auditors. What a backend may do to a
@@ -43,6 +43,7 @@ static void side_begin(struct side *s, const struct backend *backend, struct acc
     s->vcpu.vm = &s->vm;
     s->vcpu.xcr0 = 1;
     s->vcpu.page = pool_take(account, PAGE_SIZE);
+    s->vcpu.lapic.reg = pool_take(account, PAGE_SIZE);
     assert_int_equal(pt_create(&s->vm.space.pt, backend->ops->nested_format, account), CL_OK);
     assert_int_equal(backend->ops->vm_create(&s->vm, account), CL_OK);
     assert_int_equal(backend->ops->vcpu_create(&s->vcpu, account), CL_OK);
@@ -56,6 +57,7 @@ static void side_end(struct side *s, struct account *account)
     s->backend->ops->vm_destroy(&s->vm, account);
     assert_true(pt_destroy(&s->vm.space.pt, 1000));
     pool_give(account, s->vcpu.page);
+    pool_give(account, s->vcpu.lapic.reg);
 }
 
 static int setup(void **state)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOURCES: vmx/apic.c vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c */
+/* SOURCES: vmx/apic.c vmx/audit.c vmx/audit_rules_table.c vmx/cpu.c vmx/enter.c vmx/event.c vmx/exit.c vmx/exit_table.c vmx/msr.c vmx/permissions.c vmx/probe.c vmx/probe_table.c vmx/reset_table.c vmx/state.c vmx/state_table.c vmx/vcpu.c vmx/vpid.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c kernel/fake/fake_xstate.c */
 /* test_audit.c: each rule of VM entry, broken on purpose, is named, and nothing else is but what it implies. */
 #include <stdio.h>
 
@@ -57,7 +57,6 @@ static void each_broken_rule_of_the_controls_is_named_and_no_other(void **state)
     fixture_long_mode(f);
     vmx_host.must[WORD_PIN] &= ~(uint32_t)(PIN_NMI | PIN_VIRTUAL_NMI);
     vmx_vcpu_load(&f->vcpu);
-    vmx_write(VMCS_VPID, 1);
     vmx_controls_read(&f->vcpu, &good);
     good.word[WORD_PRIMARY] |= PRIMARY_NMI_WINDOW;
     good.event = 0;
@@ -95,7 +94,6 @@ static void broken_rules_of_a_virtualised_local_apic_are_named(void **state)
     vmx_host.must[WORD_PIN] &= ~(uint32_t)PIN_INTERRUPT;
     vmx_host.must[WORD_PRIMARY] &= ~(uint32_t)PRIMARY_TPR_SHADOW;
     vmx_vcpu_load(&f->vcpu);
-    vmx_write(VMCS_VPID, 1);
     vmx_controls_read(&f->vcpu, &good);
     good.host_tr_base = good.host_rip = KERNEL_ADDRESS;
     good.word[WORD_SECONDARY] |= SECONDARY_ASSIST;
