@@ -29,6 +29,7 @@ void guest_cpu_probe(void);
 #define DR6_EVENTS (UINT64_C(0xE000) | DR6_BREAKPOINTS)
 #define DR6_FIXED UINT64_C(0xFFFF0FF0)
 #define DR7_FIXED (UINT64_C(1) << 10)
+#define PAT_RESET UINT64_C(0x0007040600070406)
 #define DR7_VALID UINT64_C(0xFFFF23FF)
 
 /* An event on its way into the guest, in the form of EVENTINJ, which is that of VM-entry interruption information with the

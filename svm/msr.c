@@ -19,7 +19,9 @@ static bool efer_write(struct svm_vcpu *svm, uint64_t value)
     return true;
 }
 
-/* The others of the state-save area do not exit (permissions.c). The guest's TSC_AUX is in the register while it runs. */
+/* The others of the state-save area do not exit (permissions.c). The guest's TSC_AUX is in the register while it runs. Its
+ * PAT is kept and given back, and nothing more: nested paging would take its memory types before the host's (APM Vol. 2
+ * 15.25.8), and turn the cache off against memory that others share. */
 bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value)
 {
     struct svm_vcpu *svm = vcpu->virt;
@@ -31,9 +33,9 @@ bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value
     if (index == MSR_EFER) {
         *value = save->efer & ~EFER_SVME;
     } else if (index == MSR_PAT && !write) {
-        *value = save->g_pat;
+        *value = svm->pat;
     } else if (index == MSR_PAT && guest_pat_valid(*value)) {
-        save->g_pat = *value;
+        svm->pat = *value;
     } else if (is_aux && !write) {
         *value = svm->tsc_aux;
     } else if (is_aux && *value <= UINT32_MAX) {

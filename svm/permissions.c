@@ -25,8 +25,7 @@ enum cl_status svm_vm_create(struct vm *vm, struct account *account)
         return CL_NO_MEMORY;
     memset(vm->virt, 0xFF, MSRPM_BYTES);
     for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++)
-        if (svm_registers[i].msr != MSR_PAT)
-            pass(vm->virt, svm_registers[i].msr);
+        pass(vm->virt, svm_registers[i].msr);
     return CL_OK;
 }
 

@@ -11,7 +11,7 @@
      INTERCEPT_SKINIT | INTERCEPT_WBINVD | INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_MWAIT_ARMED |               \
      INTERCEPT_XSETBV)
 
-#define PAT_RESET UINT64_C(0x0007040600070406)
+#define PAT_WRITE_BACK UINT64_C(0x0606060606060606) /* whatever the guest's page tables ask for: msr.c */
 #define DATA                                                                                                           \
     {                                                                                                                  \
         .attributes = 0x93, .limit = 0xFFFF                                                                            \
@@ -45,5 +45,5 @@ const struct vmcb_save svm_reset_save = {
     .cr0 = CR0_ET | CR0_NE,
     .dr7 = DR7_FIXED,
     .dr6 = DR6_FIXED,
-    .g_pat = PAT_RESET,
+    .g_pat = PAT_WRITE_BACK,
 };

@@ -82,6 +82,7 @@ void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups)
             if (svm_registers[i].page != 0)
                 *svm_page_field(page, i) = *svm_register_field(&svm->vmcb->save, i);
         page->msr[VCPU_MSR_SFMASK] &= UINT32_MAX; /* of the reserved bits QEMU keeps what a guest's WRMSR sets */
+        page->msr[VCPU_MSR_PAT] = svm->pat;
         page->msr[VCPU_MSR_TSC_AUX] = svm->tsc_aux;
         page->msr[VCPU_MSR_TSC] = x86_rdtsc() + vcpu->tsc_offset;
         page->msr[VCPU_MSR_XSS] = 0;
@@ -175,6 +176,7 @@ enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
     if (groups & VCPU_GROUP_EVENTS)
         commit_events(svm, event, injection);
     if (groups & VCPU_GROUP_MSRS) {
+        svm->pat = page.msr[VCPU_MSR_PAT];
         svm->tsc_aux = page.msr[VCPU_MSR_TSC_AUX];
         vcpu->tsc_offset = page.msr[VCPU_MSR_TSC] - x86_rdtsc();
     }

@@ -20,7 +20,6 @@ const struct svm_register svm_registers[SVM_REGISTER_COUNT] = {
     MSR(SYSENTER_CS, sysenter_cs),
     MSR(SYSENTER_ESP, sysenter_esp),
     MSR(SYSENTER_EIP, sysenter_eip),
-    MSR(PAT, g_pat),
     SEGMENT_BASE(FS_BASE, fs.base),
     SEGMENT_BASE(GS_BASE, gs.base),
 };

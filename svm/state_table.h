@@ -10,7 +10,7 @@ struct svm_register {
     uint16_t page; /* offset in struct vcpu_page; 0: it is part of something else there */
     uint16_t save; /* offset in struct vmcb_save */
 };
-#define SVM_REGISTER_COUNT 11
+#define SVM_REGISTER_COUNT 10
 extern const struct svm_register svm_registers[SVM_REGISTER_COUNT];
 
 static inline uint64_t *svm_page_field(struct vcpu_page *page, unsigned i)

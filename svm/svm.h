@@ -57,6 +57,7 @@ struct svm_vcpu {
     uint64_t dr[4];
     uint64_t dr7; /* the guest's, where the VMCB's is not: is_tcg */
     uint64_t tsc_aux;
+    uint64_t pat; /* the guest's: read and written, and not what its memory has */
 };
 
 /* probe.c, cpu.c */

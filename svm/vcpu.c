@@ -40,6 +40,7 @@ enum cl_status svm_vcpu_create(struct vcpu *vcpu, struct account *account)
     svm->vmcb->save = svm_reset_save;
     svm->cr0 = CR0_CD | CR0_NW | CR0_ET;
     svm->dr7 = DR7_FIXED;
+    svm->pat = PAT_RESET;
     svm_control_intercepts(svm);
     vcpu->page->rip = 0xFFF0;
     vcpu->page->rflags = RFLAGS_FIXED;

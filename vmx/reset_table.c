@@ -6,7 +6,6 @@
  */
 #include "vmx/vmx.h"
 
-#define PAT_RESET UINT64_C(0x0007040600070406)
 #define PAT_HOST UINT64_C(0x0007010600070106) /* as cpu.c of the kernel has it */
 #define SEGMENT(name, selector, base, access)                                                                          \
     { VMCS_OF(VMCS_GUEST_SELECTOR, name), selector }, { VMCS_OF(VMCS_GUEST_BASE, name), base },                        \

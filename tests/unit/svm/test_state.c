@@ -259,17 +259,34 @@ static void msrs_take_only_legal_values(void **state)
     assert_false(svm_vcpu_msr(&f->vcpu, MSR_LSTAR, true, &value)); /* does not exit */
     value = 3;
     assert_false(svm_vcpu_msr(&f->vcpu, MSR_PAT, true, &value));
-    value = 0x0606060606060606;
+    value = 0x0606060606060600;
     assert_true(svm_vcpu_msr(&f->vcpu, MSR_PAT, true, &value));
     value = 0;
     assert_true(svm_vcpu_msr(&f->vcpu, MSR_PAT, false, &value));
-    assert_int_equal(value, 0x0606060606060606);
+    assert_int_equal(value, 0x0606060606060600);
     assert_false(svm_vcpu_msr(&f->vcpu, MSR_VM_HSAVE_PA, false, &value));
     assert_false(svm_vcpu_msr(&f->vcpu, MSR_TSC_AUX, false, &value)); /* no RDTSCP here */
     f->vmcb->save.sfmask = UINT64_MAX;
     svm_vcpu_get(&f->vcpu, VCPU_GROUP_MSRS);
     assert_int_equal(f->page->msr[VCPU_MSR_SFMASK], UINT32_MAX);
     assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_MSRS), CL_OK);
+}
+
+/* APM Vol. 2 15.25.8: the guest's memory types come from G_PAT, and one that is not write-back wins. */
+static void the_guests_pat_is_kept_and_its_memory_stays_write_back(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t value = 0; /* uncacheable */
+
+    assert_int_equal(f->vmcb->save.g_pat, 0x0606060606060606);
+    assert_true(svm_vcpu_msr(&f->vcpu, MSR_PAT, true, &value));
+    svm_vcpu_get(&f->vcpu, VCPU_GROUP_MSRS);
+    assert_int_equal(f->page->msr[VCPU_MSR_PAT], 0);
+    f->page->msr[VCPU_MSR_PAT] = 0x0001;
+    assert_int_equal(svm_vcpu_set(&f->vcpu, VCPU_GROUP_MSRS), CL_OK);
+    assert_true(svm_vcpu_msr(&f->vcpu, MSR_PAT, false, &value));
+    assert_int_equal(value, 0x0001);
+    assert_int_equal(f->vmcb->save.g_pat, 0x0606060606060606);
 }
 
 static void a_change_of_paging_drops_the_translations(void **state)
@@ -350,6 +367,7 @@ int main(void)
         SVM_TEST(breakpoints_never_reach_an_emulator_that_keeps_them),
         SVM_TEST(svme_is_hidden_and_lma_follows_paging),
         SVM_TEST(msrs_take_only_legal_values),
+        SVM_TEST(the_guests_pat_is_kept_and_its_memory_stays_write_back),
         SVM_TEST(a_change_of_paging_drops_the_translations),
         SVM_TEST(events_travel_with_their_payload),
     };
