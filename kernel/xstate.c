@@ -16,6 +16,7 @@
 
 uint64_t xstate_mask;
 uint32_t xstate_size;
+bool xstate_keeps_pointers;
 static bool has_xsaveopt;
 
 void xstate_probe(void)
@@ -59,8 +60,24 @@ void xstate_save(struct xstate *state)
         __asm__ volatile("xsave64 (%0)" : : "r"(state), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
 }
 
+/* Where XRSTOR loads the addresses and the opcode of the last x87 instruction only with an exception pending (APM Vol. 3
+ * E.4.7, XSaveErPtr), they are made this instruction's first: the registers' next owner shall not read the last one's.
+ * FILD wants no exception pending and a free register. */
+static void hide_pointers(void)
+{
+    static const uint32_t zero;
+
+    __asm__ volatile("fnclex\n\t"
+                     "emms\n\t"
+                     "fildl %0"
+                     :
+                     : "m"(zero));
+}
+
 void xstate_load(const struct xstate *state)
 {
+    if (xstate_keeps_pointers)
+        hide_pointers();
     __asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
 }
 

@@ -12,8 +12,9 @@ struct xstate {
     uint8_t area[64];
 };
 
-extern uint64_t xstate_mask; /* components that Cloison switches: XCR0 of ring 3, upper bound for guests */
-extern uint32_t xstate_size; /* bytes of a standard-format area for xstate_mask */
+extern uint64_t xstate_mask;       /* components that Cloison switches: XCR0 of ring 3, upper bound for guests */
+extern uint32_t xstate_size;       /* bytes of a standard-format area for xstate_mask */
+extern bool xstate_keeps_pointers; /* XRSTOR may leave those of the last x87 instruction. Set by the backend's probe */
 
 #define XCR0_X87 UINT64_C(1)
 #define XCR0_SSE UINT64_C(2)

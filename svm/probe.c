@@ -2,7 +2,12 @@
 /* probe.c: what this processor's AMD-V can do (CPUID Fn8000_000A, APM Vol. 3 appendix E.4.9), said in the boot log. */
 #include "kernel/assert.h"
 #include "kernel/lapic.h"
+#include "kernel/xstate.h"
 #include "svm/probe_table.h"
+
+/* EBX of leaf 8000_0008h */
+#define CPUID_XSAVE_ERROR_POINTERS (1u << 2)
+#define CPUID_RDPRU (1u << 4)
 
 struct svm_host svm_host;
 
@@ -61,10 +66,12 @@ enum cl_status svm_probe(uint64_t *guest_cpus)
         return refuse(CL_UNSUPPORTED, "this processor's AMD-V has no nested paging (CPUID 8000_000Ah EDX bit 0)");
     if (svm.ebx < 2)
         return refuse(CL_UNSUPPORTED, "this processor's AMD-V has %u ASIDs, 2 are needed", svm.ebx);
-    svm_host.has_rdpru = x86_cpuid_leaf(0x80000008u).ebx & (1u << 4);
+    svm_host.has_rdpru = x86_cpuid_leaf(0x80000008u).ebx & CPUID_RDPRU;
+    xstate_keeps_pointers = !(x86_cpuid_leaf(0x80000008u).ebx & CPUID_XSAVE_ERROR_POINTERS);
 
     log_line("AMD-V: revision %u, nested paging, %u ASIDs", svm.eax & 0xFF, svm.ebx);
     log_features();
+    log_line("AMD-V: x87 pointers in XRSTOR: %s", xstate_keeps_pointers ? "absent, cleared before it instead" : "used");
     find_faults(guest_cpus);
     return CL_OK;
 }

@@ -11,6 +11,7 @@
 
 uint64_t xstate_mask = 7;
 uint32_t xstate_size = AREA_BYTES;
+bool xstate_keeps_pointers;
 
 static uint8_t registers[MAX_CPUS][AREA_BYTES];
 
