@@ -11,17 +11,20 @@ struct svm_cpu svm_cpus[MAX_CPUS];
  * one for all: every port exits, from every VM. No guest runs before all CPUs are enabled. */
 enum cl_status svm_cpu_enable(void)
 {
-    static void *iopm;
     struct svm_cpu *cpu = &svm_cpus[cpu_index()];
 
     if (cpu->host_area == NULL)
         cpu->host_area = pool_take(NULL, HOST_BYTES);
-    if (iopm == NULL)
-        iopm = pool_take(NULL, IOPM_BYTES);
-    if (iopm == NULL || cpu->host_area == NULL)
+    if (cpu->host_area == NULL)
         return CL_NO_MEMORY;
-    memset(iopm, 0xFF, IOPM_BYTES);
-    svm_host.iopm_pa = pool_physical(iopm).value;
+    if (svm_host.iopm_pa == 0) {
+        void *iopm = pool_take(NULL, IOPM_BYTES);
+
+        if (iopm == NULL)
+            return CL_NO_MEMORY;
+        memset(iopm, 0xFF, IOPM_BYTES);
+        svm_host.iopm_pa = pool_physical(iopm).value;
+    }
     cpu->host_pa = pool_physical(cpu->host_area).value;
 
     x86_wrmsr(MSR_EFER, x86_rdmsr(MSR_EFER) | EFER_SVME);

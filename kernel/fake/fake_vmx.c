@@ -26,6 +26,7 @@
 struct region {
     uint64_t pa;
     int holder;
+    bool cleared; /* ever */
     bool launched;
     uint64_t memory[FIELDS], cached[FIELDS];
 };
@@ -121,6 +122,7 @@ void vmx_vmclear(uint64_t pa)
     if (region->holder >= 0)
         memcpy(region->memory, region->cached, sizeof region->memory);
     region->holder = -1;
+    region->cleared = true;
     region->launched = false;
     if (current[self] == region)
         current[self] = NULL;
@@ -134,6 +136,8 @@ void vmx_vmptrld(uint64_t pa)
     ASSERT(*(const uint32_t *)pool_virtual(hpa(pa)) == FAKE_VMX_REVISION);
     if (region->holder >= 0 && region->holder != (int)self)
         panic("VMPTRLD on CPU %u of a VMCS that CPU %d holds", self, region->holder);
+    if (!region->cleared)
+        panic("VMPTRLD of a VMCS that was never cleared");
     if (region->holder < 0)
         memcpy(region->cached, region->memory, sizeof region->cached);
     region->holder = (int)self;

@@ -18,7 +18,7 @@ $(shell tools/unit-rules build/tests/unit/rules.mk build/host $(wildcard tests/u
 endif
 
 # The kernel's files are compiled against kernel/fake/include: there the privileged instructions are calls.
-build/host/kernel/%.o build/host/vmx/%.o $(foreach room,kernel vmx virt,build/host/tests/unit/$(room)/%.o): HOST_CFLAGS += -iquote kernel/fake/include
+build/host/kernel/%.o build/host/vmx/%.o build/host/svm/%.o $(foreach room,kernel vmx svm virt,build/host/tests/unit/$(room)/%.o): HOST_CFLAGS += -iquote kernel/fake/include
 
 # On the fake machine the allocators are wrapped by kernel/fake/fake_allocation.c.
 comma := ,

@@ -45,6 +45,7 @@ static int machine_start(void **state)
     memset(version, 0, sizeof version);
     machine_pages = pool_take(NULL, PAGE_SIZE);
     *(uint32_t *)machine_pages = FAKE_VMX_REVISION;
+    vmx_vmclear(pool_physical(machine_pages).value);
     flushes = 0;
     return 0;
 }
