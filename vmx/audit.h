@@ -22,7 +22,12 @@ struct vmx_controls {
     uint64_t msr_bitmap, virtual_apic, eptp;
     uint64_t event;
     uint32_t event_length;
-    uint64_t guest_cr0;
+    uint64_t guest_cr0, guest_efer;
+    uint32_t cr3_targets;
+    struct {
+        uint32_t count;
+        uint64_t address;
+    } msr_area[3]; /* stored and loaded at exits, loaded at entries */
     uint64_t host_cr0, host_cr3, host_cr4, host_efer, host_pat, host_rip;
     uint64_t host_fs_base, host_gs_base, host_tr_base, host_gdtr_base, host_idtr_base;
     uint64_t host_sysenter_esp, host_sysenter_eip;

@@ -12,6 +12,10 @@
 #define SELECTOR_LOCAL (1u << 2)
 #define SELECTOR_RPL 3u
 #define V86_ATTRIBUTES 0xF3u
+#define CR3_TARGETS_MAX 4u
+#define MSR_ENTRY_BYTES 16u
+#define TYPE_OTHER 7u
+enum { ACTIVITY_HLT = 1, ACTIVITY_SHUTDOWN = 2, ACTIVITY_SIPI = 3 };
 #define PDPTE_RESERVED UINT64_C(0x1E6)
 #define DEBUGCTL_RESERVED UINT64_C(0xFFFFFFFFFFFF003C)
 #define PENDING_RESERVED UINT64_C(0xFFFFFFFFFFFEAFF0)
@@ -22,6 +26,13 @@
 static bool no_page(uint64_t address)
 {
     return !is_aligned(address, PAGE_SIZE) || address >> guest_cpu.physical_bits != 0;
+}
+
+/* Of MSRs: its last byte is within physical memory, too. */
+static bool no_area(uint32_t count, uint64_t address)
+{
+    return count != 0 && (!is_aligned(address, MSR_ENTRY_BYTES) ||
+                          (address + (uint64_t)count * MSR_ENTRY_BYTES - 1) >> guest_cpu.physical_bits != 0);
 }
 
 /* 27.2.1.1: execution controls. */
@@ -54,8 +65,11 @@ static void execution_rules(struct report *r, const struct vmx_controls *c)
     rule(r, "NMI-window exits without virtual NMIs", "27.2.1.1",
          (primary & PRIMARY_NMI_WINDOW) && !(pin & PIN_VIRTUAL_NMI), primary);
     rule(r, "VPID is zero", "27.2.1.1", (secondary & SECONDARY_VPID) && c->vpid == 0, c->vpid);
+    rule(r, "there are more than 4 CR3 targets", "27.2.1.1", c->cr3_targets > CR3_TARGETS_MAX, c->cr3_targets);
     rule(r, "the EPT memory type is not one that the processor has", "27.2.1.1",
-         (secondary & SECONDARY_EPT) && (c->eptp & 7) != EPTP_WRITE_BACK && (c->eptp & 7) != 0, c->eptp);
+         (secondary & SECONDARY_EPT) && (c->eptp & 7) != EPTP_WRITE_BACK &&
+             ((c->eptp & 7) != 0 || !(vmx_host.may[WORD_EPT] & EPT_UNCACHEABLE)),
+         c->eptp);
     rule(r, "the EPT has not 4 levels", "27.2.1.1", (secondary & SECONDARY_EPT) && (c->eptp >> 3 & 7) != 3, c->eptp);
     rule(r, "a reserved bit of EPTP is set", "27.2.1.1",
          (secondary & SECONDARY_EPT) && ((c->eptp & 0xF80) != 0 || c->eptp >> guest_cpu.physical_bits != 0 ||
@@ -63,6 +77,25 @@ static void execution_rules(struct report *r, const struct vmx_controls *c)
          c->eptp);
     rule(r, "unrestricted guest without EPT", "27.2.1.1",
          (secondary & SECONDARY_UNRESTRICTED) && !(secondary & SECONDARY_EPT), secondary);
+}
+
+/* 27.2.1.2, 27.2.1.3: exits and entries. */
+static void transition_rules(struct report *r, const struct vmx_controls *c)
+{
+    static const char *const areas[3] = { "the area of MSRs to store at exits is no memory",
+                                          "the area of MSRs to load at exits is no memory",
+                                          "the area of MSRs to load at entries is no memory" };
+    uint32_t exit = c->word[WORD_EXIT], entry = c->word[WORD_ENTRY];
+
+    rule(r, "the preemption timer is saved and does not run", "27.2.1.2",
+         (exit & EXIT_SAVE_TIMER) && !(c->word[WORD_PIN] & PIN_PREEMPTION_TIMER), exit);
+    for (unsigned i = 0; i < ARRAY_SIZE(areas); i++)
+        rule(r, areas[i], i < 2 ? "27.2.1.2" : "27.2.1.3", no_area(c->msr_area[i].count, c->msr_area[i].address),
+             c->msr_area[i].address);
+    rule(r, "an entry to SMM, or the end of its monitor, outside SMM", "27.2.1.3", (entry & ENTRY_SMM) != 0, entry);
+    rule(r, "the host is not in 64-bit mode after an exit", "27.2.4", !(exit & EXIT_HOST_64), exit);
+    rule(r, "EFER.LMA is not as the entry controls have it", "27.3.1.1",
+         !(entry & ENTRY_GUEST_64) != !(c->guest_efer & EFER_LMA), c->guest_efer);
 }
 
 /* 27.2.1.3: the event to be injected. */
@@ -75,7 +108,10 @@ static void injection_rules(struct report *r, const struct vmx_controls *c)
     bool wants_error = exception && protected_mode && guest_exception_has_error((unsigned)vector);
     bool software = valid && type >= EVENT_TYPE_SOFTWARE && type <= EVENT_TYPE_INT3;
 
-    rule(r, "the event has a reserved type", "27.2.1.3", valid && type == 1, event);
+    rule(r, "the event has a reserved type", "27.2.1.3",
+         valid && (type == 1 || (type == TYPE_OTHER && !(vmx_host.may[WORD_PRIMARY] & PRIMARY_MTF))), event);
+    rule(r, "the event is another one than a monitor trap", "27.2.1.3", EVENT_IS(event, TYPE_OTHER) && vector != 0,
+         event);
     rule(r, "the event is an NMI with a vector other than 2", "27.2.1.3",
          EVENT_IS(event, EVENT_TYPE_NMI) && vector != VECTOR_NMI, event);
     rule(r, "the event is an exception with a vector above 31", "27.2.1.3", exception && vector > 31, event);
@@ -98,6 +134,8 @@ static void host_rules(struct report *r, const struct vmx_controls *c)
          ((vmx_host.cr0_must | CR0_PE | CR0_PG) & ~c->host_cr0) != 0 || c->host_cr0 >> 32 != 0, c->host_cr0);
     rule(r, "the host's CR4 has a bit that VMX operation does not allow", "27.2.2",
          (vmx_host.cr4_must & ~c->host_cr4) != 0 || (c->host_cr4 & ~vmx_host.cr4_may) != 0, c->host_cr4);
+    rule(r, "the host's CR4.CET is set and CR0.WP is clear", "27.2.2",
+         (c->host_cr4 & CR4_CET) && !(c->host_cr0 & CR0_WP), c->host_cr4);
     rule(r, "the host's CR3 is beyond physical memory", "27.2.2", c->host_cr3 >> guest_cpu.physical_bits != 0,
          c->host_cr3);
     rule(r, "the host's PAT has an unsupported type", "27.2.2", !guest_pat_valid(c->host_pat), c->host_pat);
@@ -120,6 +158,7 @@ unsigned vmx_audit_controls(const struct vmx_controls *c, struct finding *findin
     struct report report = report_begin("SDM Vol. 3C ", findings, capacity);
 
     execution_rules(&report, c);
+    transition_rules(&report, c);
     injection_rules(&report, c);
     host_rules(&report, c);
     return report.count;
@@ -251,6 +290,20 @@ static void table_rules(struct report *r, const struct vcpu_page *p)
     rule(r, "IDTR's limit is above FFFFh", "27.3.1.3", p->idtr.limit >> 16 != 0, p->idtr.limit);
 }
 
+/* 27.3.1.5: an event that may be injected in this activity state. */
+static bool ends_activity(uint32_t activity, uint64_t event)
+{
+    unsigned type = guest_event_type(event), vector = event & EVENT_VECTOR;
+    bool exception = type == EVENT_TYPE_EXCEPTION, machine_check = exception && vector == VECTOR_MC;
+
+    if (activity == ACTIVITY_HLT)
+        return type == EVENT_TYPE_INTR || type == EVENT_TYPE_NMI || (exception && vector == VECTOR_DB) ||
+               machine_check || (type == TYPE_OTHER && vector == 0);
+    if (activity == ACTIVITY_SHUTDOWN)
+        return type == EVENT_TYPE_NMI || machine_check;
+    return activity != ACTIVITY_SIPI;
+}
+
 /* 27.3.1.4 to 27.3.1.6. */
 static void activity_rules(struct report *r, const struct vmx_guest *g)
 {
@@ -265,7 +318,12 @@ static void activity_rules(struct report *r, const struct vmx_guest *g)
          (p->rflags & RFLAGS_VM) && (long_mode || !(g->cr0 & CR0_PE)), p->rflags);
     rule(r, "RFLAGS.IF is clear and an interrupt is injected", "27.3.1.4", EVENT_IS(g->event, EVENT_TYPE_INTR) && !flag,
          p->rflags);
-    rule(r, "the activity state does not exist", "27.3.1.5", g->activity > 3, g->activity);
+    rule(r, "the activity state does not exist", "27.3.1.5", g->activity > ACTIVITY_SIPI, g->activity);
+    rule(r, "halted at a DPL of SS above 0", "27.3.1.5",
+         g->activity == ACTIVITY_HLT && DPL(p->segment[SEG_SS].attributes) != 0, g->activity);
+    rule(r, "not active in an interrupt shadow", "27.3.1.5", g->activity != 0 && shadow, g->activity);
+    rule(r, "an event that does not end the activity state is injected", "27.3.1.5",
+         (g->event & EVENT_VALID) && !ends_activity(g->activity, g->event), g->activity);
     rule(r, "the interruptibility state has reserved bits", "27.3.1.5", (g->blocking & BLOCKING_RESERVED) != 0,
          g->blocking);
     rule(r, "blocking by STI and by MOV SS at once", "27.3.1.5", (g->blocking & BLOCKED_SHADOW) == BLOCKED_SHADOW,

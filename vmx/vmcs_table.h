@@ -16,6 +16,9 @@ enum vmcs_field {
     VMCS_INTERRUPT_STATUS = 0x0810, /* RVI, above it SVI */
     VMCS_HOST_SELECTOR = 0x0C00,    /* six as of the guest, then TR */
     VMCS_MSR_BITMAP = 0x2004,
+    VMCS_EXIT_MSR_STORE_AREA = 0x2006,
+    VMCS_EXIT_MSR_LOAD_AREA = 0x2008,
+    VMCS_ENTRY_MSR_LOAD_AREA = 0x200A,
     VMCS_TSC_OFFSET = 0x2010,
     VMCS_VIRTUAL_APIC = 0x2012,
     VMCS_EPTP = 0x201A,
@@ -145,8 +148,10 @@ enum vmcs_field {
 #define EXIT_LOAD_PAT (1u << 19)
 #define EXIT_SAVE_EFER (1u << 20)
 #define EXIT_LOAD_EFER (1u << 21)
+#define EXIT_SAVE_TIMER (1u << 22)
 #define ENTRY_LOAD_DEBUG (1u << 2)
 #define ENTRY_GUEST_64 (1u << 9)
+#define ENTRY_SMM (3u << 10) /* to SMM; end of dual-monitor treatment */
 #define ENTRY_LOAD_PAT (1u << 14)
 #define ENTRY_LOAD_EFER (1u << 15)
 
@@ -245,6 +250,7 @@ enum { CR_MOV_TO = 0, CR_MOV_FROM = 1 };
 
 /* Of IA32_VMX_EPT_VPID_CAP, a word of 32 bits each: */
 #define EPT_FOUR_LEVELS (1u << 6)
+#define EPT_UNCACHEABLE (1u << 8)
 #define EPT_WRITE_BACK (1u << 14)
 #define EPT_2M (1u << 16)
 #define EPT_1G (1u << 17)

@@ -41,7 +41,7 @@ NOT_CHECKED = {
 }
 # Numbers of cases that end the emulator: Bochs checks neither, and panics of a mode that is none, and of a triple fault.
 DEADLY = {"bochs-ryzen": {9: "EFER.LME and CR0.PG are both set and CR0.PE is zero", 20: "EVENTINJ is #BR in 64-bit mode"}}
-RULES = {"AMD-V": 22, "VT-x": 89}
+RULES = {"AMD-V": 22, "VT-x": 92}
 
 
 @functools.lru_cache(maxsize=None)

@@ -50,6 +50,7 @@ static void write_controls(const struct vmx_controls *c)
                                       VMCS_SECONDARY_CONTROLS };
     const struct vmx_setting rest[] = {
         { VMCS_VPID, c->vpid },
+        { VMCS_CR3_TARGETS, c->cr3_targets },
         { VMCS_TPR_THRESHOLD, c->tpr_threshold },
         { VMCS_MSR_BITMAP, c->msr_bitmap },
         { VMCS_VIRTUAL_APIC, c->virtual_apic },

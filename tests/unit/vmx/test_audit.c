@@ -108,6 +108,104 @@ static void broken_rules_of_a_virtualised_local_apic_are_named(void **state)
     }
 }
 
+static void names_control(const struct vmx_controls *c, const char *rule)
+{
+    struct finding finding;
+
+    assert_int_equal(vmx_audit_controls(c, &finding, 1), 1);
+    assert_string_equal(finding.rule, rule);
+}
+
+/* Rules about more than one field, and those on what no emulator here offers: no processor is shown them. */
+static void rules_that_take_two_fields_to_break_are_named(void **state)
+{
+    static const char *const areas[] = { "the area of MSRs to store at exits is no memory",
+                                         "the area of MSRs to load at exits is no memory",
+                                         "the area of MSRs to load at entries is no memory" };
+    struct fixture *f = *state;
+    struct vmx_controls good, c;
+    struct finding finding;
+
+    fixture_long_mode(f);
+    vmx_vcpu_load(&f->vcpu);
+    vmx_controls_read(&f->vcpu, &good);
+    good.event = 0;
+    good.host_tr_base = good.host_rip = KERNEL_ADDRESS;
+    for (unsigned i = 0; i < 3; i++) {
+        c = good;
+        c.msr_area[i].address = 8;
+        assert_int_equal(vmx_audit_controls(&c, &finding, 1), 0); /* no MSRs, no area */
+        c.msr_area[i].count = 2;
+        names_control(&c, areas[i]);
+        c.msr_area[i].address = (UINT64_C(1) << 40) - 16;
+        names_control(&c, areas[i]);
+        c.msr_area[i].count = 1;
+        assert_int_equal(vmx_audit_controls(&c, &finding, 1), 0);
+    }
+    c = good;
+    c.word[WORD_EXIT] |= EXIT_SAVE_TIMER;
+    assert_int_equal(vmx_audit_controls(&c, &finding, 1), 0);
+    c.word[WORD_PIN] &= ~PIN_PREEMPTION_TIMER;
+    names_control(&c, "the preemption timer is saved and does not run");
+    c = good;
+    c.word[WORD_ENTRY] |= 1u << 10;
+    names_control(&c, "an entry to SMM, or the end of its monitor, outside SMM");
+    c = good;
+    c.event = EVENT_VALID | 0x701;
+    names_control(&c, "the event is another one than a monitor trap");
+    vmx_host.may[WORD_PRIMARY] &= ~PRIMARY_MTF;
+    c.event = EVENT_VALID | 0x700;
+    names_control(&c, "the event has a reserved type");
+    c = good;
+    c.eptp &= ~UINT64_C(7);
+    names_control(&c, "the EPT memory type is not one that the processor has");
+    vmx_host.may[WORD_EPT] |= EPT_UNCACHEABLE;
+    assert_int_equal(vmx_audit_controls(&c, &finding, 1), 0);
+    c = good;
+    vmx_host.cr4_may |= CR4_CET;
+    c.host_cr4 |= CR4_CET;
+    c.host_cr0 &= ~CR0_WP;
+    names_control(&c, "the host's CR4.CET is set and CR0.WP is clear");
+}
+
+/* 27.3.1.5 */
+static void what_is_not_active_takes_only_what_wakes_it(void **state)
+{
+    static const struct {
+        uint32_t activity;
+        uint64_t event;
+        bool legal;
+    } cases[] = {
+        { 0, 0x306, true },  { 1, 0x40, true },   { 1, 0x202, true },  { 1, 0x301, true },  { 1, 0x312, true },
+        { 1, 0x306, false }, { 1, 0x480, false }, { 1, 0x700, true },  { 2, 0x202, true },  { 2, 0x312, true },
+        { 2, 0x301, false }, { 2, 0x40, false },  { 3, 0x202, false }, { 3, 0x312, false },
+    };
+    struct fixture *f = *state;
+    struct finding finding;
+    struct vmx_guest g;
+
+    vmx_vcpu_get(&f->vcpu, VCPU_GROUP_ALL);
+    g = good_guest(f);
+    g.page.rflags |= RFLAGS_IF;
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        g.activity = cases[i].activity;
+        g.event = EVENT_VALID | cases[i].event;
+        if (cases[i].legal)
+            assert_int_equal(vmx_audit_state(&g, &finding, 1), 0);
+        else
+            names(&g, "an event that does not end the activity state is injected");
+    }
+    g.event = 0;
+    g.activity = 1;
+    g.blocking = BLOCKED_BY_MOV_SS;
+    names(&g, "not active in an interrupt shadow");
+    g.blocking = 0;
+    g.cr0 |= CR0_PE;
+    g.page.segment[SEG_SS].attributes |= 0x60;
+    g.page.segment[SEG_CS].attributes |= 0x68; /* code of ring 3 */
+    names(&g, "halted at a DPL of SS above 0");
+}
+
 static void rules_of_other_modes_are_named(void **state)
 {
     struct fixture *f = *state;
@@ -192,6 +290,8 @@ int main(void)
         VMX_TEST(each_broken_rule_of_guest_state_is_named_and_no_other),
         VMX_TEST(each_broken_rule_of_the_controls_is_named_and_no_other),
         VMX_TEST(broken_rules_of_a_virtualised_local_apic_are_named),
+        VMX_TEST(rules_that_take_two_fields_to_break_are_named),
+        VMX_TEST(what_is_not_active_takes_only_what_wakes_it),
         VMX_TEST(rules_of_other_modes_are_named),
         VMX_TEST(virtual_8086_mode_has_rules_of_its_own),
         VMX_TEST(a_vcpu_can_be_audited_wherever_it_is),
