@@ -24,8 +24,8 @@ struct trace_record {
 
 #define TRACE_RECORDS 127
 
-/* `next` counts all records ever written; record n stands at n % TRACE_RECORDS. A reader looks at `next` before and after
- * it copies, and drops what was overwritten meanwhile. */
+/* `next` counts all records ever written; record n stands at n % TRACE_RECORDS. A reader looks at `next` before and
+ * after it copies, and drops what was overwritten meanwhile. */
 struct trace_ring {
     uint64_t next;
     uint32_t cpu;

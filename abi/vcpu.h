@@ -40,9 +40,9 @@ enum vcpu_gpr {
 enum vcpu_segment_name { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT };
 
 /* Attributes as in SDM Vol. 3C table 25-2: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15, unusable 16.
- * Normal form: an unusable segment has only bit 16 set and base, limit 0 except that FS and GS keep their base and SS
- * its DPL; SS.DPL is the CPL; TR is busy, code and data are accessed. The limit is in bytes, already scaled by G, and G is
- * set when it is above FFFFFh. */
+ * Normal form: an unusable segment has only bit 16 set and base, limit 0 except that FS and GS keep their base and
+ * SS its DPL; SS.DPL is the CPL; TR is busy, code and data are accessed. The limit is in bytes, already scaled by G,
+ * and G is set when it is above FFFFFh. */
 struct vcpu_segment {
     uint16_t selector;
     uint16_t reserved;
@@ -109,9 +109,9 @@ enum vcpu_event_type {
 
 enum vcpu_activity { VCPU_RUNNING = 0, VCPU_HALTED = 1, VCPU_WAIT_FOR_SIPI = 2 };
 
-/* Normal form: CR2 and DR6 hold the payload already. INT n, INT3 and INTO are no events, for RIP stands on the instruction
- * and running it raises them; they can be set, and are given out as none. Before an NMI that is to be delivered NMIs are not
- * blocked. */
+/* Normal form: CR2 and DR6 hold the payload already. INT n, INT3 and INTO are no events, for RIP stands on the
+ * instruction and running it raises them; they can be set, and are given out as none. Before an NMI that is to be
+ * delivered NMIs are not blocked. */
 struct vcpu_events {
     uint8_t type; /* enum vcpu_event_type: to be delivered at the next entry */
     uint8_t vector;
@@ -238,8 +238,8 @@ struct vcpu_page {
     struct vcpu_exit exit;
 
     uint64_t cr0, cr2, cr3, cr4, cr8, efer, xcr0;
-    /* Zero but with PAE paging; on AMD-V always, for it reads the tables themselves: who brings a state from there to VT-x
-     * reads them, too. */
+    /* Zero but with PAE paging; on AMD-V always, for it reads the tables themselves: who brings a state from there
+     * to VT-x reads them, too. */
     uint64_t pdpte[4];
     struct vcpu_table gdtr, idtr;
     struct vcpu_segment segment[SEG_COUNT];

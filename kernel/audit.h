@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* audit.h: which of the manuals' rules a vCPU's state breaks, in words. The backends' auditors are made of this, too. */
+/* audit.h: which of the manuals' rules a vCPU's state breaks, in words; the backends' auditors are made of it. */
 #ifndef CL_KERNEL_AUDIT_H
 #define CL_KERNEL_AUDIT_H
 
@@ -40,8 +40,8 @@ enum cl_status finding_refuse(const struct finding *f) CL_MUST_CHECK;
 /* `count` of them were found, of which the first `capacity` stand in `findings`: into the log. */
 void finding_log(const struct finding *findings, unsigned capacity, unsigned count, unsigned vcpu_index);
 
-/* What a VMM hands in, where no processor looks or where the host's bits hide the guest's: broken rules, up to `capacity`
- * of them, in `findings`; the number of all. */
+/* What a VMM hands in, where no processor looks or where the host's bits hide the guest's: broken rules, up to
+ * `capacity` of them, in `findings`; the number of all. */
 unsigned audit_page(const struct vcpu_page *p, uint32_t groups, struct finding *findings, unsigned capacity);
 
 #endif

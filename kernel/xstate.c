@@ -60,9 +60,9 @@ void xstate_save(struct xstate *state)
         __asm__ volatile("xsave64 (%0)" : : "r"(state), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
 }
 
-/* Where XRSTOR loads the addresses and the opcode of the last x87 instruction only with an exception pending (APM Vol. 3
- * E.4.7, XSaveErPtr), they are made this instruction's first: the registers' next owner shall not read the last one's.
- * FILD wants no exception pending and a free register. */
+/* Where XRSTOR loads the addresses and the opcode of the last x87 instruction only with an exception pending (APM
+ * Vol. 3 E.4.7, XSaveErPtr), they are made this instruction's first: the registers' next owner shall not read the
+ * last one's. FILD wants no exception pending and a free register. */
 static void hide_pointers(void)
 {
     static const uint32_t zero;

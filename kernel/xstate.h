@@ -42,8 +42,9 @@ struct xstate *xstate_create(struct account *account) CL_MUST_CHECK;
 void xstate_save(struct xstate *state);
 void xstate_load(const struct xstate *state);
 
-/* One component of an area that is not loaded, out to `data` or, `set`, in from there; `*size` gets its bytes. In the initial
- * state it reads as the initial values. CL_NOT_FOUND: there is no such component. CL_BAD_ARGUMENT: reserved bits. */
+/* One component of an area that is not loaded, out to `data` or, `set`, in from there; `*size` gets its bytes. In
+ * the initial state it reads as the initial values. CL_NOT_FOUND: there is no such component. CL_BAD_ARGUMENT:
+ * reserved bits. */
 enum cl_status xstate_component(struct xstate *state, uint64_t component, void *data, bool set,
                                 uint64_t *size) CL_MUST_CHECK;
 

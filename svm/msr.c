@@ -19,9 +19,9 @@ static bool efer_write(struct svm_vcpu *svm, uint64_t value)
     return true;
 }
 
-/* The others of the state-save area do not exit (permissions.c). The guest's TSC_AUX is in the register while it runs. Its
- * PAT is kept and given back, and nothing more: nested paging would take its memory types before the host's (APM Vol. 2
- * 15.25.8), and turn the cache off against memory that others share. */
+/* The others of the state-save area do not exit (permissions.c). The guest's TSC_AUX is in the register while it
+ * runs. Its PAT is kept and given back, and nothing more: nested paging would take its memory types before the
+ * host's (APM Vol. 2 15.25.8), and turn the cache off against memory that others share. */
 bool svm_vcpu_msr(struct vcpu *vcpu, uint32_t index, bool write, uint64_t *value)
 {
     struct svm_vcpu *svm = vcpu->virt;

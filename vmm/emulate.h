@@ -54,9 +54,10 @@ struct emulator {
 };
 
 /* Carry out the exit in `page` (VCPU_EXIT_MEMORY, VCPU_EXIT_DECODE, VCPU_EXIT_TASK_SWITCH, or VCPU_EXIT_IO with
- * VCPU_IO_STRING), which capsule_exit_begin() has begun. The groups RIP, CODE, CONTROL, for debug registers DEBUG, and
- * for a task switch SEGMENTS and DEBUG of the page must be valid. CL_OK: the page is ready for vcpu_run (completion, next_rip, event, dirty). CL_UNSUPPORTED: this instruction
- * cannot be emulated; `reason` is a sentence with its bytes, and the page is unchanged. */
+ * VCPU_IO_STRING), which capsule_exit_begin() has begun. The groups RIP, CODE, CONTROL, for debug registers DEBUG,
+ * and for a task switch SEGMENTS and DEBUG of the page must be valid. CL_OK: the page is ready for vcpu_run
+ * (completion, next_rip, event, dirty). CL_UNSUPPORTED: this instruction cannot be emulated; `reason` is a sentence
+ * with its bytes, and the page is unchanged. */
 enum cl_status emulate(struct emulator *emulator, struct vcpu_page *page) CL_MUST_CHECK;
 
 #endif

@@ -85,10 +85,11 @@ enum cl_status vmx_probe(uint64_t *guest_cpus)
     vmx_host.revision = (uint32_t)(basic & BASIC_REVISION);
     TRY(check_basics(basic));
     find_controls(basic & BASIC_TRUE);
-    log_line("VT-x: revision %x, %s", vmx_host.revision,
-             basic & BASIC_TRUE ? "controls as they are" : "controls without the true ones");
     for (unsigned i = 0; i < VMX_FEATURE_COUNT; i++)
         TRY(choose(&vmx_features[i]));
+    log_line("VT-x: revision %x, EPT, unrestricted guest, virtual NMIs, MSR bitmaps, EFER and PAT in the VMCS",
+             vmx_host.revision);
+    log_line("VT-x: true controls: %s", basic & BASIC_TRUE ? "used" : "absent, the default ones instead");
     if (vmx_host.used[WORD_PRIMARY] & (PRIMARY_CR3_LOAD | PRIMARY_CR3_STORE))
         return refuse(CL_UNSUPPORTED, "this processor's VT-x cannot let guests load CR3 without an exit");
     if ((vmx_host.used[WORD_VPID] & VPID_INVVPID_ALL) == 0)

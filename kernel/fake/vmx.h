@@ -3,7 +3,7 @@
  *
  *   - A VMCS that was loaded on a CPU is that CPU's own until VMCLEAR: memory has the old contents, and another CPU that
  *     loads or clears it is a panic. VMLAUNCH wants one that was cleared, VMRESUME one that was launched.
- *   - A new VMCS is full of garbage but for its revision, and loading it before VMCLEAR is a panic (SDM Vol. 3C 25.11.3).
+ *   - A new VMCS is full of garbage but for its revision, and loading it before VMCLEAR is a panic.
  *   - An exit leaves the limits of GDTR and TR as the manual has them; loading them anew is counted.
  *   - Registers that no VMCS holds stay whoever's they are until somebody writes them.
  */

@@ -9,6 +9,8 @@
 #define SELECTOR_ABSENT_CODE 0x58
 #define SELECTOR_ABSENT_DATA 0x60
 #define SELECTOR_BEYOND 0x200
+#define SELECTOR_TSS 0x48
+#define TSS_IST7 84u /* its offset in the TSS */
 #define ERROR_EXTERNAL 1u
 #define ERROR_IDT 2u
 #define NON_CANONICAL 0x8000000000000000ull
@@ -30,6 +32,8 @@ asm(".pushsection .text\n"
     "    mov (%rbp), %eax\n"
     "1:  movq $0, micro_resume(%rip); pop %rbp; ret\n"
     ".popsection");
+
+extern uint64_t micro_gdt[13];
 
 static uint64_t split[512] __attribute__((aligned(4096)));
 static uint8_t page[PAGE_SIZE] __attribute__((aligned(4096)));
@@ -113,6 +117,27 @@ static void check_selectors(void)
     check_trap_error(VECTOR_GP, 0x48, "LTR of a busy TSS");
     exceptions_far_return();
     check_trap_error(VECTOR_NP, SELECTOR_ABSENT_CODE, "far return to an absent descriptor");
+}
+
+static void load_tss(uint16_t limit)
+{
+    uint64_t *descriptor = &micro_gdt[SELECTOR_TSS / 8];
+
+    *descriptor = (*descriptor & ~(0xFFFFull | 1ull << 41)) | limit; /* and not busy */
+    asm volatile("ltr %w0" : : "r"(SELECTOR_TSS) : "memory");
+}
+
+/* A gate whose stack the TSS does not have: the only #TS of 64-bit mode, whose task switches are gone. */
+static void check_task_state(void)
+{
+    uint16_t limit = (uint16_t)micro_gdt[SELECTOR_TSS / 8];
+
+    load_tss(TSS_IST7 - 1);
+    micro_set_ist(VECTOR_BP, 7);
+    TRY("int3", : : : "memory");
+    micro_set_ist(VECTOR_BP, 0);
+    load_tss(limit);
+    check_trap_error(VECTOR_TS, SELECTOR_TSS, "a stack beyond the TSS");
 }
 
 static void check_addresses(void)
@@ -223,6 +248,7 @@ void micro_main(void)
     check_every_vector();
     check_float();
     check_selectors();
+    check_task_state();
     check_addresses();
     check_page_rights();
     check_delivery();

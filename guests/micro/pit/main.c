@@ -23,7 +23,7 @@ static void spurious_handler(struct micro_frame *frame)
     CHECK(!(pic_in_service() & 0x80), "IRQ 7 is in service although nothing is wired to it");
 }
 
-/* QEMU asks for a vector although LINT0 was masked meanwhile, gets the number -2, and raises #GP for it, now and then. */
+/* Now and then QEMU asks for a vector although LINT0 was masked meanwhile, gets -2, and raises #GP for it. */
 static void no_vector_handler(struct micro_frame *frame)
 {
     CHECK_DEPARTURE("lint0-race", false, "#GP with the error code %#lx behind the masking of LINT0", frame->error);

@@ -2,8 +2,8 @@
 /* SOURCES: svm/asid.c svm/audit.c svm/audit_rules_table.c svm/cpu.c svm/enter.c svm/event.c svm/exit.c svm/exit_table.c svm/msr.c svm/permissions.c svm/probe.c svm/probe_table.c svm/reset_table.c svm/segment.c svm/state.c svm/state_table.c svm/vcpu.c kernel/vlapic.c kernel/pagetable.c kernel/pagetable_formats_table.c kernel/pool.c kernel/guest_cpu.c kernel/guest_cpu_table.c kernel/audit.c kernel/audit_rules_table.c kernel/fake/fake_vmx.c kernel/fake/fake_assert.c kernel/fake/fake_account.c kernel/fake/fake_pool.c kernel/fake/fake_random.c kernel/fake/fake_xstate.c */
 /* test_cpu.c: what each physical CPU keeps of a vCPU's translations, by the code that loads and enters it.
  *
- * The processor of fixture_run() has a TLB that forgets nothing until exactly the right flush: for each CPU and ASID, at
- * which version of its tables the vCPU filled it. (test_asid.c plays long games with the numbers alone.)
+ * The processor of fixture_run() has a TLB that forgets nothing until exactly the right flush: for each CPU and ASID,
+ * at which version of its tables the vCPU filled it. (test_asid.c plays long games with the numbers alone.)
  */
 #define FIXTURE_ENTERS
 #include "svm_fixture.h"
