@@ -46,6 +46,23 @@ def test_cpio_and_sha256sum_read_the_archive(tmp_path, members):
     subprocess.run(["sha256sum", "--quiet", "-c", "manifest.sha256"], cwd=out, check=True)
 
 
+def test_a_program_goes_in_without_what_only_a_debugger_reads(tmp_path):
+    program = tmp_path / "program"
+    subprocess.run(["gcc", "-g", "-nostdlib", "-static", "-Wl,-e,0", "-x", "c", "-o", program, "-"],
+                   input="int function(void) { return 4711; }", text=True, check=True)
+    loaded = [line for line in segments(program) if "LOAD" in line]
+    image("system", "-o", tmp_path / "s.img", f"kernel.elf={program}")
+    with open(tmp_path / "s.img", "rb") as archive:
+        subprocess.run(["cpio", "-id", "--quiet"], stdin=archive, cwd=tmp_path, check=True)
+    assert b".debug_info" in program.read_bytes() and b".debug_info" not in (tmp_path / "kernel.elf").read_bytes()
+    assert loaded and [line for line in segments(tmp_path / "kernel.elf") if "LOAD" in line] == loaded
+
+
+def segments(program):
+    """readelf's lines about what is loaded of an ELF program."""
+    return subprocess.run(["readelf", "-lW", program], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 def test_equal_input_gives_equal_images(tmp_path, members):
     digests = set()
     for turn in ("1", "2"):
