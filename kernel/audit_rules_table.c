@@ -50,6 +50,11 @@ static void event_rules(struct report *r, const struct vcpu_events *e)
          exception && e->has_error_code && !guest_exception_has_error(e->vector), e->vector);
     rule(r, "the error code has more than 16 bits", "3C 27.2.1.3",
          exception && e->has_error_code && e->error_code > UINT16_MAX, e->error_code);
+    rule(r, "what is deferred is neither an interrupt nor an NMI", "3A 6.14.1", e->deferred_type > VCPU_EVENT_NMI,
+         e->deferred_type);
+    rule(r, "an interrupt or NMI is deferred behind another", "3A 6.9",
+         e->deferred_type != VCPU_EVENT_NONE && (e->type == VCPU_EVENT_INTERRUPT || e->type == VCPU_EVENT_NMI),
+         e->deferred_type);
     rule(r, "there is no such activity", "3C 25.4.2", e->activity > VCPU_WAIT_FOR_SIPI, e->activity);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* guest_cpu.c: bits, values and events that are the same for both vendors' guests. */
 #include "kernel/guest_cpu_table.h"
+#include "kernel/vcpu.h"
 #include "kernel/x86.h"
 
 struct guest_cpu guest_cpu;
@@ -53,6 +54,14 @@ void guest_event_tell(uint64_t event, uint64_t cr2, uint64_t dr6, struct vcpu_ev
         told->payload = cr2;
     if (type == EVENT_TYPE_EXCEPTION && told->vector == VECTOR_DB)
         told->payload = dr6 & DR6_EVENTS;
+}
+
+void guest_event_defer(struct vcpu *vcpu, uint64_t event)
+{
+    unsigned type = guest_event_type(event);
+
+    if ((event & EVENT_VALID) && type != EVENT_TYPE_EXCEPTION)
+        vcpu_defer(vcpu, type == EVENT_TYPE_NMI ? VCPU_EVENT_NMI : VCPU_EVENT_INTERRUPT, event & EVENT_VECTOR);
 }
 
 bool guest_exception_has_error(unsigned vector)

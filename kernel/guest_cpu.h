@@ -7,6 +7,8 @@
 #include "kernel/types.h"
 #include "kernel/x86_table.h"
 
+struct vcpu;
+
 /* Sealed after boot. */
 struct guest_cpu {
     unsigned physical_bits;
@@ -53,6 +55,9 @@ uint64_t guest_event_make(enum vcpu_event_type type, uint8_t vector, bool has_er
 
 /* Type, vector and error code of `event` in the words of abi/vcpu.h; with CR2 and DR6 the payload. */
 void guest_event_tell(uint64_t event, uint64_t cr2, uint64_t dr6, struct vcpu_events *told);
+
+/* An exception takes the place of `event`, which is queued: vcpu_defer(), if it is an interrupt or NMI. */
+void guest_event_defer(struct vcpu *vcpu, uint64_t event);
 
 /* In protected mode (SDM Vol. 3A table 6-1). */
 bool guest_exception_has_error(unsigned vector);

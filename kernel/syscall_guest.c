@@ -147,7 +147,7 @@ static enum cl_status access_apic(struct call *call, struct vcpu *vcpu)
 /* vcpu_extint(vcpu, vector). The vCPU is held. */
 static enum cl_status inject_extint(struct call *call, struct vcpu *vcpu)
 {
-    if (!virt->vcpu_interruptible(vcpu, false))
+    if (vcpu->deferred_type != VCPU_EVENT_NONE || !virt->vcpu_interruptible(vcpu, false))
         return refuse(CL_BUSY, "the guest cannot take an interrupt now: wait for VCPU_EXIT_EXTINT");
     virt->vcpu_inject(vcpu, VCPU_EVENT_INTERRUPT, (uint8_t)call->argument[1], false, 0);
     return CL_OK;

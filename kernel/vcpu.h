@@ -6,6 +6,7 @@
 #include "kernel/object.h"
 #include "kernel/virt.h"
 #include "kernel/vlapic.h"
+#include "kernel/x86_table.h"
 #include "kernel/xstate.h"
 
 struct domain;
@@ -40,6 +41,8 @@ struct vcpu {
     bool window;                /* [t] an event may be waiting in the backend's window */
     uint32_t signals;           /* [a] enum vcpu_signal */
     uint32_t activity;          /* [t] enum vcpu_activity */
+    uint8_t deferred_type;      /* [t] as in struct vcpu_events: vcpu_defer() */
+    uint8_t deferred_vector;    /* [t] */
     uint32_t msr_refusals;      /* [t] accesses to MSRs that were answered with #GP */
     struct domain *page_domain; /* [o] where the page is mapped; holds a reference */
     uint64_t page_address;      /* [o] */
@@ -47,5 +50,14 @@ struct vcpu {
 };
 /* [o] set once, before the object is shared; [t] only by the runner, or with no runner under the structure lock;
  * [a] atomic */
+
+/* An interrupt or NMI that had to let an exception go first: the loop injects it when the guest can take it. Nothing else
+ * but an exception is injected before. VCPU_EVENT_NONE: there is none. */
+static inline void vcpu_defer(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector)
+{
+    vcpu->deferred_type = (uint8_t)type;
+    vcpu->deferred_vector = type == VCPU_EVENT_INTERRUPT ? vector : type == VCPU_EVENT_NMI ? VECTOR_NMI : 0;
+    vcpu->window |= type != VCPU_EVENT_NONE;
+}
 
 #endif

@@ -130,9 +130,11 @@ void vcpu_arm_timer(struct vcpu *vcpu, struct thread *thread)
 /* Whether a halted vCPU has a reason to go on (SDM Vol. 2A HLT). */
 static bool has_wake_event(struct vcpu *vcpu)
 {
-    bool interrupt = vlapic_pending(&vcpu->lapic) >= 0 || vlapic_extint_pending(&vcpu->lapic);
+    bool nmi = vcpu->deferred_type == VCPU_EVENT_NMI || vlapic_nmi_pending(&vcpu->lapic);
+    bool interrupt = vcpu->deferred_type == VCPU_EVENT_INTERRUPT || vlapic_pending(&vcpu->lapic) >= 0 ||
+                     vlapic_extint_pending(&vcpu->lapic);
 
-    return vlapic_nmi_pending(&vcpu->lapic) || (interrupt && (vcpu->page->rflags & RFLAGS_IF) != 0);
+    return nmi || (interrupt && (vcpu->page->rflags & RFLAGS_IF) != 0);
 }
 
 static bool has_reason_to_look(struct vcpu *vcpu, const struct thread *thread)
@@ -181,6 +183,23 @@ static enum vcpu_exit_reason serve_signals(struct vcpu *vcpu, struct thread *thr
     return VCPU_EXIT_NOTIFICATION;
 }
 
+/* What was deferred comes before everything else. False: it waits on, and asks for a window for itself alone. */
+static bool deliver_deferred(struct vcpu *vcpu)
+{
+    enum vcpu_event_type type = vcpu->deferred_type;
+    bool nmi = type == VCPU_EVENT_NMI;
+
+    if (type == VCPU_EVENT_NONE)
+        return true;
+    if (!virt->vcpu_interruptible(vcpu, nmi)) {
+        virt->vcpu_window(vcpu, !nmi, nmi, vlapic_cr8_threshold(&vcpu->lapic));
+        return false;
+    }
+    virt->vcpu_inject(vcpu, type, vcpu->deferred_vector, false, 0);
+    vcpu_defer(vcpu, VCPU_EVENT_NONE, 0);
+    return true;
+}
+
 /* Put one event into the guest, or ask for a window. A processor that works on the local APIC takes its interrupts itself.
  * True: the 8259 has to be asked for its vector. */
 static bool deliver_events(struct vcpu *vcpu)
@@ -191,6 +210,8 @@ static bool deliver_events(struct vcpu *vcpu)
     bool interrupt;
     int vector;
 
+    if (!deliver_deferred(vcpu))
+        return false;
     if (nmi && virt->vcpu_interruptible(vcpu, true)) {
         nmi = !vlapic_nmi_take(lapic);
         virt->vcpu_inject(vcpu, VCPU_EVENT_NMI, VECTOR_NMI, false, 0);
@@ -243,7 +264,8 @@ static enum vcpu_exit_reason enter_once(struct vcpu *vcpu)
 
     if (!vlapic_idle(lapic) || vcpu->window) {
         bool ask_8259 = deliver_events(vcpu);
-        vcpu->window = ask_8259 || !vlapic_idle(lapic); /* armed: to be looked at even if the 8259's line falls */
+        /* armed: to be looked at even if the 8259's line falls */
+        vcpu->window = ask_8259 || !vlapic_idle(lapic) || vcpu->deferred_type != VCPU_EVENT_NONE;
         if (ask_8259)
             return VCPU_EXIT_EXTINT;
     }

@@ -43,7 +43,7 @@ void svm_nmi_block(struct svm_vcpu *svm, bool blocked)
 }
 
 /* An exception may come while an event waits, namely one that was met on the way to its handler. It goes first: another
- * exception is forgotten, for its instruction raises it again, an interrupt or NMI waits until the guest takes it. */
+ * exception is forgotten, for its instruction raises it again, an interrupt or NMI is deferred. */
 void svm_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error)
 {
     struct svm_vcpu *svm = vcpu->virt;
@@ -51,12 +51,9 @@ void svm_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vecto
 
     ASSERT(type != VCPU_EVENT_EXCEPTION || (vector < 32 && vector != VECTOR_NMI));
     svm_step_end(svm);
-    if ((*injection & EVENT_VALID) && guest_event_type(*injection) != EVENT_TYPE_EXCEPTION) {
-        svm->deferred = *injection;
-        svm->special |= SPECIAL_WAITING;
-    }
-    if (type == VCPU_EVENT_NMI)
-        svm_nmi_block(svm, true);
+    guest_event_defer(vcpu, *injection);
+    if (type == VCPU_EVENT_NMI || vcpu->deferred_type == VCPU_EVENT_NMI)
+        svm_nmi_block(svm, type == VCPU_EVENT_NMI);
     *injection = guest_event_make(type, vector, has_error, error);
 }
 
@@ -90,7 +87,7 @@ void svm_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_t
     svm->special = (svm->special & ~(uint32_t)SPECIAL_WINDOW) | (wanted ? SPECIAL_WINDOW : 0);
 }
 
-/* Before an entry that is not on the fast path. A debug trap comes before a deferred event. While stepping no window is
+/* Before an entry that is not on the fast path. While stepping no window is
  * armed: the end of the step is an exit by itself. */
 void svm_event_prepare(struct svm_vcpu *svm)
 {
@@ -107,12 +104,8 @@ void svm_event_prepare(struct svm_vcpu *svm)
         vmcb->save.dr6 |= svm->pending_debug;
         *injection = guest_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0);
         svm->pending_debug = 0;
-    } else if (svm->deferred != 0 &&
-               guest_open(svm, vmcb->save.rflags, guest_event_type(svm->deferred) == EVENT_TYPE_NMI)) {
-        *injection = svm->deferred;
-        svm->deferred = 0;
     }
-    if (svm->pending_debug == 0 && svm->deferred == 0)
+    if (svm->pending_debug == 0)
         svm->special &= ~(uint32_t)SPECIAL_WAITING;
 }
 

@@ -45,11 +45,11 @@ static void get_debug(const struct svm_vcpu *svm, struct vcpu_page *page)
     page->dr[7] = svm_host.is_tcg ? svm->dr7 : svm->vmcb->save.dr7;
 }
 
-static void get_events(const struct svm_vcpu *svm, struct vcpu_page *page)
+static void get_events(const struct vcpu *vcpu, struct vcpu_page *page)
 {
+    const struct svm_vcpu *svm = vcpu->virt;
     const struct vmcb *vmcb = svm->vmcb;
-    bool injected = vmcb->control.event_injection & EVENT_VALID;
-    uint64_t queued = injected ? vmcb->control.event_injection : svm->deferred;
+    uint64_t queued = vmcb->control.event_injection;
     struct vcpu_events *event = &page->event;
 
     *event = (struct vcpu_events){
@@ -58,6 +58,8 @@ static void get_events(const struct svm_vcpu *svm, struct vcpu_page *page)
         .interrupt_shadow = (vmcb->control.interrupt_state & INTERRUPT_SHADOW) != 0,
         .activity = event->activity,
         .pending_debug = (uint32_t)svm->pending_debug,
+        .deferred_type = vcpu->deferred_type,
+        .deferred_vector = vcpu->deferred_vector,
     };
     guest_event_tell(queued, vmcb->save.cr2, vmcb->save.dr6, event);
 }
@@ -76,7 +78,7 @@ void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups)
     if (groups & VCPU_GROUP_DEBUG)
         get_debug(svm, page);
     if (groups & VCPU_GROUP_EVENTS)
-        get_events(svm, page);
+        get_events(vcpu, page);
     if (groups & VCPU_GROUP_MSRS) {
         for (unsigned i = 0; i < SVM_REGISTER_COUNT; i++)
             if (svm_registers[i].page != 0)
@@ -117,17 +119,18 @@ static void fill(struct vmcb_save *save, const struct vcpu_page *page, uint32_t 
 }
 
 /* A software interrupt or exception needs no queue: RIP stands on its instruction. */
-static void commit_events(struct svm_vcpu *svm, const struct vcpu_events *event, uint64_t injection)
+static void commit_events(struct vcpu *vcpu, const struct vcpu_events *event, uint64_t injection)
 {
+    struct svm_vcpu *svm = vcpu->virt;
     struct vmcb_control *control = &svm->vmcb->control;
 
     svm_step_end(svm);
+    vcpu_defer(vcpu, event->deferred_type, event->deferred_vector);
     control->event_injection = injection;
     control->interrupt_state = event->interrupt_shadow ? INTERRUPT_SHADOW : 0;
     svm->pending_debug = event->pending_debug & DR6_EVENTS;
-    svm->deferred = 0;
     svm->special = (svm->special & SPECIAL_WINDOW) | (svm->pending_debug != 0 ? SPECIAL_WAITING : 0);
-    svm_nmi_block(svm, event->nmi_blocked || event->type == VCPU_EVENT_NMI);
+    svm_nmi_block(svm, event->type == VCPU_EVENT_NMI || (event->nmi_blocked && event->deferred_type != VCPU_EVENT_NMI));
 }
 
 /* What the guest has in its TLB was made under other rules. */
@@ -174,7 +177,7 @@ enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
             vmcb->save.dr7 = DR7_FIXED;
     }
     if (groups & VCPU_GROUP_EVENTS)
-        commit_events(svm, event, injection);
+        commit_events(vcpu, event, injection);
     if (groups & VCPU_GROUP_MSRS) {
         svm->pat = page.msr[VCPU_MSR_PAT];
         svm->tsc_aux = page.msr[VCPU_MSR_TSC_AUX];

@@ -36,7 +36,7 @@ extern struct svm_cpu svm_cpus[MAX_CPUS];
 /* Reasons to leave the fast path of an entry. */
 enum svm_special {
     SPECIAL_STEP = 1 << 0,    /* one hidden single step: over the IRET that ends an NMI handler, or over a shadow */
-    SPECIAL_WAITING = 1 << 1, /* `pending_debug` or `deferred` */
+    SPECIAL_WAITING = 1 << 1, /* `pending_debug` */
     SPECIAL_WINDOW = 1 << 2,  /* the virtual interrupt is armed */
 };
 
@@ -52,7 +52,6 @@ struct svm_vcpu {
     bool step_guest_tf;     /* the guest steps itself */
     uint64_t step_dr6;      /* the guest's, while a step uses the register */
     uint64_t cr0, cr4;      /* the guest's view; SVM_HOST_CR0 and SVM_HOST_CR4 differ from the VMCB's */
-    uint64_t deferred;      /* an event that had to let an exception go first, as in EVENTINJ */
     uint64_t pending_debug; /* causes, as in DR6, of a trap before the next instruction */
     uint64_t dr[4];
     uint64_t dr7; /* the guest's, where the VMCB's is not: is_tcg */

@@ -58,16 +58,13 @@ static void queue(struct vmx_vcpu *vmx, uint64_t event)
 }
 
 /* An exception may come while an event waits, namely one that was met on the way to its handler. It goes first: another
- * exception is forgotten, for its instruction raises it again, an interrupt or NMI waits until the guest takes it. */
+ * exception is forgotten, for its instruction raises it again, an interrupt or NMI is deferred. */
 void vmx_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error)
 {
     struct vmx_vcpu *vmx = vcpu->virt;
 
     ASSERT(type != VCPU_EVENT_EXCEPTION || (vector < 32 && vector != VECTOR_NMI));
-    if ((vmx->injection & EVENT_VALID) && guest_event_type(vmx->injection) != EVENT_TYPE_EXCEPTION) {
-        vmx->deferred = vmx->injection;
-        vmx->special |= SPECIAL_WAITING;
-    }
+    guest_event_defer(vcpu, vmx->injection);
     queue(vmx, guest_event_make(type, vector, has_error, error));
 }
 
@@ -125,21 +122,15 @@ static void pending_step(uint64_t rflags)
     vmx_write(VMCS_PENDING_DEBUG, rflags & RFLAGS_TF ? pending | DR6_BS : pending & ~DR6_BS);
 }
 
-/* Before an entry that is not on the fast path. A debug trap comes before a deferred event. */
+/* Before an entry that is not on the fast path. */
 void vmx_event_prepare(struct vmx_vcpu *vmx, uint64_t rflags)
 {
-    bool queued = vmx->special & SPECIAL_INJECT;
-
-    if (!queued && vmx->pending_debug != 0) {
+    if (!(vmx->special & SPECIAL_INJECT) && vmx->pending_debug != 0) {
         vmx_debug_status(vmx, vmx->pending_debug);
         queue(vmx, guest_event_make(VCPU_EVENT_EXCEPTION, VECTOR_DB, false, 0));
         vmx->pending_debug = 0;
-    } else if (!queued && vmx->deferred != 0 &&
-               guest_open(vmx, rflags, guest_event_type(vmx->deferred) == EVENT_TYPE_NMI)) {
-        queue(vmx, vmx->deferred);
-        vmx->deferred = 0;
     }
-    if (vmx->pending_debug == 0 && vmx->deferred == 0)
+    if (vmx->pending_debug == 0)
         vmx->special &= ~(uint32_t)SPECIAL_WAITING;
     if (vmx->special & SPECIAL_INJECT)
         inject(vmx->injection);

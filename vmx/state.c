@@ -98,9 +98,9 @@ static void get_debug(const struct vmx_vcpu *vmx, struct vcpu_page *page)
     page->dr[6] = vmx->dr6;
 }
 
-static void get_events(const struct vmx_vcpu *vmx, struct vcpu_page *page)
+static void get_events(const struct vcpu *vcpu, struct vcpu_page *page)
 {
-    uint64_t queued = vmx->injection != 0 ? vmx->injection : vmx->deferred;
+    const struct vmx_vcpu *vmx = vcpu->virt;
     uint64_t pending = vmx_read(VMCS_PENDING_DEBUG);
     struct vcpu_events *event = &page->event;
 
@@ -112,8 +112,10 @@ static void get_events(const struct vmx_vcpu *vmx, struct vcpu_page *page)
         .interrupt_shadow = (vmx->blocking & BLOCKED_SHADOW) != 0,
         .activity = event->activity,
         .pending_debug = (uint32_t)((pending | vmx->pending_debug) & DR6_EVENTS),
+        .deferred_type = vcpu->deferred_type,
+        .deferred_vector = vcpu->deferred_vector,
     };
-    guest_event_tell(queued, vmx->cr2, vmx->dr6, event);
+    guest_event_tell(vmx->injection, vmx->cr2, vmx->dr6, event);
 }
 
 /* RIP, RFLAGS and the general registers are in the page after every exit. */
@@ -135,7 +137,7 @@ void vmx_vcpu_get(struct vcpu *vcpu, uint32_t groups)
     if (groups & VCPU_GROUP_DEBUG)
         get_debug(vmx, page);
     if (groups & VCPU_GROUP_EVENTS)
-        get_events(vmx, page);
+        get_events(vcpu, page);
     if (groups & VCPU_GROUP_MSRS) {
         memcpy(page->msr, vmx->msr, sizeof vmx->msr);
         page->msr[VCPU_MSR_TSC_AUX] = vmx->tsc_aux;
@@ -166,9 +168,10 @@ static void fill(struct vmx_guest *g, uint32_t groups)
         page->dr[7] = guest_dr7(page->dr[7]);
     }
     if (groups & VCPU_GROUP_EVENTS) {
+        bool nmi_comes = event->type == VCPU_EVENT_NMI || event->deferred_type == VCPU_EVENT_NMI;
+
         g->event = guest_event_make(event->type, event->vector, event->has_error_code, event->error_code);
-        g->blocking = (event->interrupt_shadow ? shadow : 0) |
-                      (event->nmi_blocked && event->type != VCPU_EVENT_NMI ? BLOCKED_BY_NMI : 0);
+        g->blocking = (event->interrupt_shadow ? shadow : 0) | (event->nmi_blocked && !nmi_comes ? BLOCKED_BY_NMI : 0);
         g->pending_debug = 0;
     }
 }
@@ -201,15 +204,16 @@ static void commit_control(struct vcpu *vcpu, const struct vmx_guest *g)
 }
 
 /* A software interrupt or exception needs no queue: RIP stands on its instruction. */
-static void commit_events(struct vmx_vcpu *vmx, const struct vmx_guest *g)
+static void commit_events(struct vcpu *vcpu, const struct vmx_guest *g)
 {
+    struct vmx_vcpu *vmx = vcpu->virt;
     const struct vcpu_events *event = &g->page.event;
     bool exception = event->type == VCPU_EVENT_EXCEPTION;
 
+    vcpu_defer(vcpu, event->deferred_type, event->deferred_vector);
     vmx_write(VMCS_PENDING_DEBUG, 0);
     vmx->injection = g->event;
     vmx->pending_debug = event->pending_debug & DR6_EVENTS;
-    vmx->deferred = 0;
     vmx->special = (g->event != 0 ? SPECIAL_INJECT : 0) | (vmx->pending_debug != 0 ? SPECIAL_WAITING : 0);
     vmx_block(vmx, g->blocking);
     vmx->cr2 = exception && event->vector == VECTOR_PF ? event->payload : vmx->cr2;
@@ -237,7 +241,7 @@ static void commit(struct vcpu *vcpu, const struct vmx_guest *g, uint32_t groups
         vmx->dr6 = g->page.dr[6];
     }
     if (groups & VCPU_GROUP_EVENTS)
-        commit_events(vmx, g);
+        commit_events(vcpu, g);
     if (groups & VCPU_GROUP_MSRS) {
         memcpy(vmx->msr, g->page.msr, sizeof vmx->msr);
         vmx->tsc_aux = g->page.msr[VCPU_MSR_TSC_AUX];

@@ -45,7 +45,7 @@ extern struct vmx_cpu vmx_cpus[MAX_CPUS];
 /* Reasons to leave the fast path of an entry. */
 enum vmx_special {
     SPECIAL_INJECT = 1 << 0,   /* `injection`: the event of the next entry */
-    SPECIAL_WAITING = 1 << 1,  /* `pending_debug` or `deferred` */
+    SPECIAL_WAITING = 1 << 1,  /* `pending_debug` */
     SPECIAL_BLOCKING = 1 << 2, /* `blocking` is not what the VMCS has */
 };
 
@@ -65,7 +65,6 @@ struct vmx_vcpu {
     bool assisted;          /* the VMCS has the processor work on the local APIC */
     bool live;              /* CR2 and `msr` are in the registers of `cpu` */
     uint64_t injection;     /* interruption information of the next entry, above it the error code; 0: none */
-    uint64_t deferred;      /* an event that had to let an exception go first, in the same form */
     uint64_t pending_debug; /* causes, as in DR6, of a trap before the next instruction */
     uint64_t dr[4], dr6, cr2;
     uint64_t msr[VMX_SWITCHED];

@@ -658,6 +658,71 @@ static void a_guest_is_not_entered_before_its_next_tick_is_programmed(void **sta
     assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
 }
 
+/* IRET of the exception's handler, at the fourth entry, lets it in; what else is pending waits for it. */
+static void run_the_handler(struct vcpu *v, struct virt_exit *exit)
+{
+    struct fake_vcpu *running = fake_vcpu(v);
+
+    exit->kind = running->entries < 5 ? VIRT_EXIT_INTERRUPT : VIRT_EXIT_MEMORY;
+    if (running->entries < 4) {
+        assert_int_equal(running->injected, 0);
+        assert_true(running->window_interrupt);
+        assert_false(running->window_nmi); /* it would open at once, for nothing */
+    }
+    running->interruptible = running->entries == 3;
+}
+
+static void run_with_a_deferred_interrupt(void)
+{
+    vcpu->activity = VCPU_RUNNING;
+    vcpu_release(vcpu);
+    vcpu_defer(vcpu, VCPU_EVENT_INTERRUPT, 0x40);
+    fake->interruptible = false;
+    assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
+    fake_guest = run_the_handler;
+    assert_int_equal(fake_cpu_leave(0), FAKE_RING3);
+    assert_int_equal(fake->event[0].type, VCPU_EVENT_INTERRUPT);
+    assert_int_equal(fake->event[0].vector, 0x40);
+    assert_int_equal(vcpu->deferred_type, VCPU_EVENT_NONE);
+    assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
+}
+
+static void what_was_deferred_comes_when_the_guest_can_take_it(void **state)
+{
+    (void)state;
+    begin();
+    run_with_a_deferred_interrupt();
+    assert_int_equal(fake->injected, 1);
+}
+
+static void what_was_deferred_comes_before_everything_else(void **state)
+{
+    struct vlapic_message nmi = { .destination = 3, .delivery = VLAPIC_NMI };
+
+    (void)state;
+    begin();
+    vm_deliver(vm, &nmi);
+    run_with_a_deferred_interrupt();
+    assert_int_equal(fake->event[1].type, VCPU_EVENT_NMI);
+    assert_int_equal(fake->injected, 2);
+}
+
+/* The handler halts before it returns. */
+static void a_deferred_interrupt_wakes_a_halted_vcpu(void **state)
+{
+    (void)state;
+    begin();
+    vcpu->activity = VCPU_HALTED;
+    vcpu->page->rflags |= RFLAGS_IF;
+    vcpu_release(vcpu);
+    vcpu_defer(vcpu, VCPU_EVENT_INTERRUPT, 0x40);
+    assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
+    fake_guest = leave_for_memory;
+    assert_int_equal(fake_cpu_leave(0), FAKE_RING3);
+    assert_int_equal(fake->event[0].vector, 0x40);
+    assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
+}
+
 /* In wait-for-SIPI only a SIPI counts (SDM Vol. 3A 9.4.3): nothing else that is pending may keep the CPU from sleeping. */
 static void a_vcpu_that_waits_for_a_sipi_sleeps_whatever_is_pending(void **state)
 {
@@ -718,6 +783,9 @@ int main(void)
         TEST(ring_3_is_next_only_when_the_guests_registers_are_put_away),
         TEST(a_guest_that_meets_nothing_but_exceptions_is_interrupted_all_the_same),
         TEST(a_processor_that_works_on_the_local_apic_takes_its_interrupts_itself),
+        TEST(what_was_deferred_comes_when_the_guest_can_take_it),
+        TEST(what_was_deferred_comes_before_everything_else),
+        TEST(a_deferred_interrupt_wakes_a_halted_vcpu),
         TEST(a_guest_is_not_entered_before_its_next_tick_is_programmed),
     };
 

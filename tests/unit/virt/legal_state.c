@@ -345,6 +345,18 @@ static void exception(const struct state *s, struct vcpu_events *e)
     }
 }
 
+/* Its delivery met an exception, which goes first, or whose handler runs. */
+static void deferred(struct vcpu_events *e)
+{
+    bool nmi = chance(2);
+
+    if (e->type != VCPU_EVENT_NONE && e->type != VCPU_EVENT_EXCEPTION)
+        return;
+    e->deferred_type = nmi ? VCPU_EVENT_NMI : VCPU_EVENT_INTERRUPT;
+    e->deferred_vector = nmi ? VECTOR_NMI : (uint8_t)bits(8);
+    e->nmi_blocked = nmi ? 0 : e->nmi_blocked;
+}
+
 /* SDM Vol. 3A 6.8: what holds events up does not stand beside one that it holds up. */
 static void events(const struct state *s)
 {
@@ -374,6 +386,8 @@ static void events(const struct state *s)
         e->activity = e->interrupt_shadow == 0 && s->cpl == 0 && chance(3) ? VCPU_HALTED : VCPU_RUNNING;
         break;
     }
+    if (chance(4))
+        deferred(e);
     if (e->activity == VCPU_RUNNING && chance(4)) /* breakpoints behind MOV SS, or any trap (SDM Vol. 3B 18.3.1) */
         e->pending_debug = (uint32_t)some_of(e->interrupt_shadow ? 0xF : 0x400F);
 }

@@ -313,6 +313,37 @@ static void states_move_from_one_vendor_to_the_other_and_back(void **state)
     }
 }
 
+/* The guest was about to take it when an exception was met. */
+static void an_interrupt_that_an_exception_defers_moves_with_the_state(void **state)
+{
+    static const struct vcpu_events taken[] = { { .type = VCPU_EVENT_INTERRUPT, .vector = 0x40 },
+                                                { .type = VCPU_EVENT_NMI, .vector = VECTOR_NMI } };
+    struct fixture *f = *state;
+
+    fake_random_seed(7);
+    for (unsigned round = 0; round < SIDES * ARRAY_SIZE(taken); round++) {
+        struct side *here = &f->side[round % SIDES], *there = &f->side[1 - round % SIDES];
+        const struct vcpu_events *event = &taken[round / SIDES];
+        struct vcpu_page legal, moved, got;
+
+        (void)legal_state(&legal);
+        legal.event = *event;
+        legal.rflags |= RFLAGS_IF;
+        put_legal(here, &legal, "with an event");
+        here->backend->ops->vcpu_inject(&here->vcpu, VCPU_EVENT_EXCEPTION, VECTOR_NM, false, 0);
+        moved = take(here);
+        assert_int_equal(moved.event.type, VCPU_EVENT_EXCEPTION);
+        assert_int_equal(moved.event.deferred_type, event->type);
+        assert_int_equal(moved.event.deferred_vector, event->vector);
+        memcpy(moved.pdpte, legal.pdpte, sizeof moved.pdpte);
+        moved.rflags &= ~RFLAGS_IF; /* as its handler may run */
+        put_legal(there, &moved, "with a deferred event");
+        got = take(there);
+        same(there, &moved, &got, "deferred");
+        assert_true(there->vcpu.window); /* the loop looks for it */
+    }
+}
+
 /* -------------------------------------------------------------------------------------------- disturbed states */
 
 static uint64_t any(void)
@@ -354,6 +385,7 @@ static void disturb(struct vcpu_page *p)
         p->event.vector = (uint8_t)fake_random(fake_random(2) ? 256 : 20);
         p->event.has_error_code = (uint8_t)fake_random(3);
         p->event.error_code = (uint32_t)any();
+        p->event.deferred_type = (uint8_t)fake_random(4);
         return;
     case 1:
         word = (uint32_t *)(fake_random(2) ? &p->rip : &p->rflags);
@@ -393,12 +425,16 @@ static void normal_event(struct vcpu_page *p)
         .vector = e->vector,
         .has_error_code = exception && e->has_error_code,
         .error_code = exception && e->has_error_code ? e->error_code : 0,
-        .nmi_blocked = e->nmi_blocked && e->type != VCPU_EVENT_NMI,
+        .nmi_blocked = e->nmi_blocked && e->type != VCPU_EVENT_NMI && e->deferred_type != VCPU_EVENT_NMI,
         .nmi_pending = e->nmi_pending,
         .interrupt_shadow = e->interrupt_shadow != 0,
         .activity = e->activity,
         .pending_debug = e->pending_debug & 0xE00F,
+        .deferred_type = e->deferred_type,
+        .deferred_vector = e->deferred_type != VCPU_EVENT_NONE ? e->deferred_vector : 0,
     };
+    if (e->deferred_type == VCPU_EVENT_NMI)
+        e->deferred_vector = VECTOR_NMI;
     if (e->type == VCPU_EVENT_NONE)
         e->vector = 0;
     if (e->type == VCPU_EVENT_NMI)
@@ -499,6 +535,7 @@ int main(void)
         STATE_TEST(legal_states_come_out_as_they_went_in),
         STATE_TEST(legal_states_break_no_rule),
         STATE_TEST(states_move_from_one_vendor_to_the_other_and_back),
+        STATE_TEST(an_interrupt_that_an_exception_defers_moves_with_the_state),
         STATE_TEST(disturbed_states_are_refused_or_taken_in_normal_form),
     };
 

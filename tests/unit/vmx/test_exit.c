@@ -329,17 +329,11 @@ static void an_exception_lets_no_interrupt_be_lost(void **state)
     next.event = EVENT_VALID | EVENT_ERROR_VALID | 0x311;
     end(f, EXIT_EXCEPTION, &exit);
     vmx_vcpu_inject(&f->vcpu, VCPU_EVENT_EXCEPTION, VECTOR_AC, true, 0);
-    assert_false(vmx_vcpu_interruptible(&f->vcpu, false));
-    next.sets_rflags = true;
-    next.rflags = RFLAGS_FIXED; /* in the handler */
+    assert_int_equal(f->vcpu.deferred_type, VCPU_EVENT_INTERRUPT);
+    assert_int_equal(f->vcpu.deferred_vector, 0x40);
+    assert_true(f->vcpu.window);
     stay(f, &exit);
     assert_int_equal(seen.event, EVENT_VALID | EVENT_ERROR_VALID | 0x311);
-    next.sets_rflags = true;
-    next.rflags = RFLAGS_FIXED | RFLAGS_IF;
-    stay(f, &exit);
-    assert_false(seen.event & EVENT_VALID);
-    stay(f, &exit);
-    assert_int_equal(seen.event, EVENT_VALID | 0x40);
     assert_int_equal(f->vmx->special, 0);
 }
 
