@@ -18,6 +18,8 @@
 enum { ACTIVITY_HLT = 1, ACTIVITY_SHUTDOWN = 2, ACTIVITY_SIPI = 3 };
 #define PDPTE_RESERVED UINT64_C(0x1E6)
 #define DEBUGCTL_RESERVED UINT64_C(0xFFFFFFFFFFFF003C)
+#define DEBUGCTL_BTF (UINT64_C(1) << 1)
+#define ACTIVITY_HLT 1u
 #define PENDING_RESERVED UINT64_C(0xFFFFFFFFFFFEAFF0)
 #define BLOCKING_RESERVED UINT32_C(0xFFFFFFE0)
 
@@ -310,6 +312,7 @@ static void activity_rules(struct report *r, const struct vmx_guest *g)
     const struct vcpu_page *p = &g->page;
     bool long_mode = p->efer & EFER_LMA, code_64 = long_mode && (p->segment[SEG_CS].attributes & SEG_ATTR_LONG);
     bool flag = p->rflags & RFLAGS_IF, shadow = g->blocking & BLOCKED_SHADOW;
+    bool stepped = (p->rflags & RFLAGS_TF) && !(g->debugctl & DEBUGCTL_BTF), step = g->pending_debug & DR6_BS;
 
     rule(r, "RIP[63:32] are not zero outside 64-bit code", "27.3.1.4", !code_64 && p->rip >> 32 != 0, p->rip);
     rule(r, "RIP is not canonical", "27.3.1.4", code_64 && !guest_canonical(p->rip), p->rip);
@@ -338,6 +341,8 @@ static void activity_rules(struct report *r, const struct vmx_guest *g)
     rule(r, "blocking by SMI outside SMM", "27.3.1.5", g->blocking & BLOCKED_BY_SMI, g->blocking);
     rule(r, "the pending debug exceptions have reserved bits", "27.3.1.5", (g->pending_debug & PENDING_RESERVED) != 0,
          g->pending_debug);
+    rule(r, "in an interrupt shadow or halted, the pending single step is not as RFLAGS.TF and BTF have it", "27.3.1.5",
+         (shadow || g->activity == ACTIVITY_HLT) && step != stepped, g->pending_debug);
     rule(r, "the VMCS link pointer is not a page of memory", "27.3.1.5", g->link != UINT64_MAX && no_page(g->link),
          g->link);
     for (unsigned i = 0; i < 4; i++)

@@ -115,11 +115,11 @@ static void inject(uint64_t event)
 
 /* In a shadow the trap of a single step waits for the next instruction, and the field has to say so (27.3.1.5). The VMM
  * may have changed TF. */
-static void pending_step(uint64_t rflags)
+uint64_t vmx_pending_step(uint32_t blocking, uint64_t rflags, uint64_t pending)
 {
-    uint64_t pending = vmx_read(VMCS_PENDING_DEBUG);
-
-    vmx_write(VMCS_PENDING_DEBUG, rflags & RFLAGS_TF ? pending | DR6_BS : pending & ~DR6_BS);
+    if (!(blocking & BLOCKED_SHADOW))
+        return pending;
+    return rflags & RFLAGS_TF ? pending | DR6_BS : pending & ~DR6_BS;
 }
 
 /* Before an entry that is not on the fast path. */
@@ -137,5 +137,5 @@ void vmx_event_prepare(struct vmx_vcpu *vmx, uint64_t rflags)
     if (vmx->special & SPECIAL_BLOCKING)
         vmx_write(VMCS_INTERRUPTIBILITY, vmx->blocking);
     if (vmx->blocking & BLOCKED_SHADOW)
-        pending_step(rflags);
+        vmx_write(VMCS_PENDING_DEBUG, vmx_pending_step(vmx->blocking, rflags, vmx_read(VMCS_PENDING_DEBUG)));
 }

@@ -106,6 +106,8 @@ static void get_events(const struct vcpu *vcpu, struct vcpu_page *page)
 
     if (!(pending & PENDING_ENABLED))
         pending &= DR6_BS;
+    if (vmx->blocking & BLOCKED_SHADOW)
+        pending &= ~DR6_BS;
     *event = (struct vcpu_events){
         .nmi_blocked = (vmx->blocking & BLOCKED_BY_NMI) != 0,
         .nmi_pending = event->nmi_pending,
@@ -174,6 +176,7 @@ static void fill(struct vmx_guest *g, uint32_t groups)
         g->blocking = (event->interrupt_shadow ? shadow : 0) | (event->nmi_blocked && !nmi_comes ? BLOCKED_BY_NMI : 0);
         g->pending_debug = 0;
     }
+    g->pending_debug = vmx_pending_step(g->blocking, page->rflags, g->pending_debug);
 }
 
 /* What the guest has in its TLB was made under other rules. */
@@ -211,7 +214,6 @@ static void commit_events(struct vcpu *vcpu, const struct vmx_guest *g)
     bool exception = event->type == VCPU_EVENT_EXCEPTION;
 
     vcpu_defer(vcpu, event->deferred_type, event->deferred_vector);
-    vmx_write(VMCS_PENDING_DEBUG, 0);
     vmx->injection = g->event;
     vmx->pending_debug = event->pending_debug & DR6_EVENTS;
     vmx->special = (g->event != 0 ? SPECIAL_INJECT : 0) | (vmx->pending_debug != 0 ? SPECIAL_WAITING : 0);
@@ -236,6 +238,7 @@ static void commit(struct vcpu *vcpu, const struct vmx_guest *g, uint32_t groups
         if (r->group & groups)
             vmx_write(r->field, value);
     }
+    vmx_write(VMCS_PENDING_DEBUG, g->pending_debug);
     if (groups & VCPU_GROUP_DEBUG) {
         memcpy(vmx->dr, g->page.dr, sizeof vmx->dr);
         vmx->dr6 = g->page.dr[6];

@@ -121,6 +121,7 @@ void vmx_vcpu_inject(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vecto
 void vmx_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_threshold);
 void vmx_event_prepare(struct vmx_vcpu *vmx, uint64_t rflags);
 void vmx_event_requeue(struct vmx_vcpu *vmx, const struct virt_exit *exit, uint32_t vectoring);
+uint64_t vmx_pending_step(uint32_t blocking, uint64_t rflags, uint64_t pending); /* PENDING_DEBUG as it has to be */
 void vmx_block(struct vmx_vcpu *vmx, uint32_t blocking);
 uint32_t vmx_nmi_blocked(const struct vmx_vcpu *vmx, uint32_t blocking);
 void vmx_debug_status(struct vmx_vcpu *vmx, uint64_t causes); /* a debug exception's, into DR6. Loaded */

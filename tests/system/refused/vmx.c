@@ -91,6 +91,7 @@ static void show_guest(struct vcpu *vcpu, const struct vmx_guest *good, const st
 
     bad = *good;
     bad.page.segment[SEG_ES] = bad.page.segment[SEG_FS] = byte_segment; /* usable, and not of 4 GiB */
+    broken_prepare(b, &bad);
     (void)broken_apply(b, &bad);
     count = vmx_audit_state(&bad, &finding, 1);
     write_guest(&bad);

@@ -66,8 +66,17 @@ static const struct broken in_long_mode[] = {
     { "blocking by STI and RFLAGS.IF is clear", GUEST(blocking), BLOCKED_BY_STI, 0 },
     { "blocking by SMI outside SMM", GUEST(blocking), BLOCKED_BY_SMI, 0 },
     { "the pending debug exceptions have reserved bits", GUEST(pending_debug), 0x10, 0 },
+    { "in an interrupt shadow or halted, the pending single step is not as RFLAGS.TF and BTF have it",
+      GUEST(pending_debug), DR6_BS, 0 },
     { "the VMCS link pointer is not a page of memory", GUEST(link), 0, 1 },
 };
+
+/* What a rule presupposes, and that guest is not in. */
+static inline void broken_prepare(const struct broken *b, struct vmx_guest *g)
+{
+    if (b->set == DR6_BS)
+        g->blocking = BLOCKED_BY_MOV_SS;
+}
 
 static const struct broken controls[] = {
     { "a pin-based control has a value that it cannot have", CONTROL(word[WORD_PIN]), 0, 2 },

@@ -43,6 +43,7 @@ static void each_broken_rule_of_guest_state_is_named_and_no_other(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(in_long_mode); i++) {
         struct vmx_guest bad = good;
 
+        broken_prepare(&in_long_mode[i], &bad);
         (void)broken_apply(&in_long_mode[i], &bad);
         names(&bad, in_long_mode[i].rule);
     }
@@ -208,7 +209,11 @@ static void what_is_not_active_takes_only_what_wakes_it(void **state)
 
 static void rules_of_other_modes_are_named(void **state)
 {
+    static const struct vmx_guest waiting[] = { { .blocking = BLOCKED_BY_STI },
+                                                { .blocking = BLOCKED_BY_MOV_SS },
+                                                { .activity = 1 } };
     struct fixture *f = *state;
+    struct finding finding;
     struct vmx_guest g, real;
 
     vmx_vcpu_get(&f->vcpu, VCPU_GROUP_ALL);
@@ -243,6 +248,25 @@ static void rules_of_other_modes_are_named(void **state)
     names(&g, "an NMI is injected behind MOV SS");
     g.blocking = BLOCKED_BY_NMI;
     names(&g, "an NMI is injected while NMIs are blocked");
+    g = real;
+    g.page.rflags |= RFLAGS_IF | RFLAGS_TF;
+    assert_int_equal(vmx_audit_state(&g, &finding, 1), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(waiting); i++) {
+        const char *rule =
+            "in an interrupt shadow or halted, the pending single step is not as RFLAGS.TF and BTF have it";
+
+        g.blocking = waiting[i].blocking;
+        g.activity = waiting[i].activity;
+        g.debugctl = 0;
+        g.pending_debug = 0;
+        names(&g, rule);
+        g.pending_debug = DR6_BS;
+        assert_int_equal(vmx_audit_state(&g, &finding, 1), 0);
+        g.debugctl = 2; /* BTF: only branches are stepped */
+        names(&g, rule);
+        g.pending_debug = 0;
+        assert_int_equal(vmx_audit_state(&g, &finding, 1), 0);
+    }
 }
 
 static void virtual_8086_mode_has_rules_of_its_own(void **state)

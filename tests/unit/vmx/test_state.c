@@ -242,6 +242,22 @@ static void a_trap_that_waits_in_the_vmcs_is_state(void **state)
     assert_int_equal(f->page->event.pending_debug, DR6_BS);
 }
 
+static void a_step_in_a_shadow_waits_in_the_vmcs_and_is_told_by_the_trap_flag_alone(void **state)
+{
+    struct fixture *f = *state;
+
+    f->page->event = (struct vcpu_events){ .interrupt_shadow = 1 };
+    f->page->rflags = RFLAGS_FIXED | RFLAGS_TF;
+    assert_int_equal(vmx_vcpu_set(&f->vcpu, VCPU_GROUP_EVENTS), CL_OK);
+    assert_int_equal(vmcs(f, VMCS_PENDING_DEBUG), DR6_BS);
+    vmx_vcpu_get(&f->vcpu, VCPU_GROUP_EVENTS);
+    assert_int_equal(f->page->event.interrupt_shadow, 1);
+    assert_int_equal(f->page->event.pending_debug, 0);
+    f->page->rflags = RFLAGS_FIXED;
+    assert_int_equal(vmx_vcpu_set(&f->vcpu, VCPU_GROUP_RIP), CL_OK);
+    assert_int_equal(vmcs(f, VMCS_PENDING_DEBUG), 0);
+}
+
 static void refuses(struct fixture *f, uint32_t groups, const char *sentence)
 {
     uint64_t cr3 = vmcs(f, VMCS_GUEST_CR3), base = vmcs(f, VMCS_GUEST_BASE);
@@ -296,12 +312,19 @@ static void illegal_states_are_refused_and_change_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        VMX_TEST(the_reset_state_is_that_of_the_manual),      VMX_TEST(unusable_segments_come_out_in_normal_form),
-        VMX_TEST(a_limit_that_bytes_can_say_is_in_bytes),     VMX_TEST(decoding_gets_the_segments_that_it_needs),
-        VMX_TEST(the_guest_sees_its_own_bits_of_cr0_and_cr4), VMX_TEST(lma_and_the_entry_controls_follow_paging),
-        VMX_TEST(pdptes_are_state_where_they_are_used),       VMX_TEST(msrs_take_only_legal_values),
-        VMX_TEST(a_change_of_paging_drops_the_translations),  VMX_TEST(events_travel_with_their_payload),
-        VMX_TEST(a_trap_that_waits_in_the_vmcs_is_state),     VMX_TEST(illegal_states_are_refused_and_change_nothing),
+        VMX_TEST(the_reset_state_is_that_of_the_manual),
+        VMX_TEST(unusable_segments_come_out_in_normal_form),
+        VMX_TEST(a_limit_that_bytes_can_say_is_in_bytes),
+        VMX_TEST(decoding_gets_the_segments_that_it_needs),
+        VMX_TEST(the_guest_sees_its_own_bits_of_cr0_and_cr4),
+        VMX_TEST(lma_and_the_entry_controls_follow_paging),
+        VMX_TEST(pdptes_are_state_where_they_are_used),
+        VMX_TEST(msrs_take_only_legal_values),
+        VMX_TEST(a_change_of_paging_drops_the_translations),
+        VMX_TEST(events_travel_with_their_payload),
+        VMX_TEST(a_step_in_a_shadow_waits_in_the_vmcs_and_is_told_by_the_trap_flag_alone),
+        VMX_TEST(a_trap_that_waits_in_the_vmcs_is_state),
+        VMX_TEST(illegal_states_are_refused_and_change_nothing),
     };
 
     fixture_filter();
