@@ -44,4 +44,8 @@ void finding_log(const struct finding *findings, unsigned capacity, unsigned cou
  * `capacity` of them, in `findings`; the number of all. */
 unsigned audit_page(const struct vcpu_page *p, uint32_t groups, struct finding *findings, unsigned capacity);
 
+/* What its mode says of a vCPU's segments, RIP and RFLAGS: SDM Vol. 3C 27.3.1.2 to 27.3.1.4, which VT-x checks at the entry
+ * and AMD-V does not. CR0 is the one that the guest runs with; `event` is injected. */
+void audit_mode(struct report *r, const struct vcpu_page *p, uint64_t cr0, uint64_t event);
+
 #endif

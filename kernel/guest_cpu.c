@@ -64,6 +64,24 @@ void guest_event_defer(struct vcpu *vcpu, uint64_t event)
         vcpu_defer(vcpu, type == EVENT_TYPE_NMI ? VCPU_EVENT_NMI : VCPU_EVENT_INTERRUPT, event & EVENT_VECTOR);
 }
 
+void guest_segments_normalise(struct vcpu_page *page)
+{
+    page->gdtr.reserved = page->idtr.reserved = 0;
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        struct vcpu_segment *s = &page->segment[i], is = { .selector = s->selector };
+
+        if (s->attributes & SEG_ATTR_UNUSABLE) {
+            is.attributes = SEG_ATTR_UNUSABLE | (i == SEG_SS ? s->attributes & ATTR_DPL : 0);
+            is.base = i == SEG_FS || i == SEG_GS ? s->base : 0;
+        } else {
+            is.attributes = s->attributes;
+            is.limit = s->limit;
+            is.base = s->base;
+        }
+        *s = is;
+    }
+}
+
 bool guest_exception_has_error(unsigned vector)
 {
     return vector < 32 && (EXCEPTIONS_WITH_ERROR & (1u << vector));

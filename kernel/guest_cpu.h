@@ -59,6 +59,22 @@ void guest_event_tell(uint64_t event, uint64_t cr2, uint64_t dr6, struct vcpu_ev
 /* An exception takes the place of `event`, which is queued: vcpu_defer(), if it is an interrupt or NMI. */
 void guest_event_defer(struct vcpu *vcpu, uint64_t event);
 
+/* Attributes as in abi/vcpu.h. */
+#define ATTR_ACCESSED 1u
+#define ATTR_READABLE (1u << 1) /* of code */
+#define ATTR_BUSY (1u << 1)     /* of a TSS */
+#define ATTR_CODE (1u << 3)
+#define ATTR_32_BIT (1u << 3)     /* of a TSS, which in long mode has 64 */
+#define ATTR_SYSTEM_NOT (1u << 4) /* S: code or data */
+#define ATTR_DPL (3u << SEG_ATTR_DPL_SHIFT)
+#define ATTR_GRANULAR (1u << 15)
+#define ATTR_RESERVED (~(uint32_t)(0xF0FF | SEG_ATTR_UNUSABLE))
+#define LIMIT_BYTES_MAX 0xFFFFFu /* without G */
+
+/* The segments in the normal form of abi/vcpu.h, but for what a segment that can be used says. What a processor leaves in
+ * one that cannot is its own affair. */
+void guest_segments_normalise(struct vcpu_page *page);
+
 /* In protected mode (SDM Vol. 3A table 6-1). */
 bool guest_exception_has_error(unsigned vector);
 

@@ -6,9 +6,8 @@
 #include "kernel/audit.h"
 #include "svm/svm.h"
 
-/* Broken rules, up to `capacity` of them, in `findings`; the number of all. The segments that a VMM hands in; guest state;
- * the event to be injected into it; the controls, that event among them. */
-unsigned svm_audit_segments(const struct vcpu_page *p, struct finding *findings, unsigned capacity);
+/* Broken rules, up to `capacity` of them, in `findings`; the number of all. Guest state; the event to be injected into
+ * it; the controls, that event among them. */
 unsigned svm_audit_state(const struct vmcb_save *s, struct finding *findings, unsigned capacity);
 unsigned svm_audit_event(uint64_t event, const struct vmcb_save *s, struct finding *findings, unsigned capacity);
 unsigned svm_audit_control(const struct vmcb_control *c, const struct vmcb_save *s, struct finding *findings,

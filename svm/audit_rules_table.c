@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* audit_rules_table.c: the rules of segments and of VMRUN, one line each: what is wrong, where the manual says so, when,
- * the value.
+/* audit_rules_table.c: the rules of VMRUN, one line each: what is wrong, where the manual says so, when, the value.
  *
- * First those that the VMM's segments have to keep, because VMRUN does not look; then VMRUN's, in the order of APM Vol. 2
- * 15.5.1, then 15.16, 15.20 and 15.25. A rule is about one thing: one that presupposes another is written so that breaking
+ * In the order of APM Vol. 2 15.5.1, then 15.16, 15.20 and 15.25. A rule is about one thing: one that presupposes another is written so that breaking
  * the other does not name it too.
  */
 #include "svm/audit.h"
@@ -14,37 +12,6 @@
 static bool beyond(uint64_t base, uint64_t size_bytes)
 {
     return (base + size_bytes - 1) >> guest_cpu.physical_bits != 0;
-}
-
-static void segment_rules(struct report *r, unsigned name, const struct vcpu_segment *s)
-{
-    const struct svm_segment *row = &svm_segments[name];
-    uint32_t a = s->attributes;
-    bool usable = !(a & SEG_ATTR_UNUSABLE);
-    bool limit_fits = a & ATTR_GRANULAR ? (s->limit & 0xFFF) == 0xFFF : s->limit <= LIMIT_BYTES_MAX;
-
-    r->of = row->name;
-    rule(r, "reserved attributes are set", "4.7", a & ATTR_RESERVED, a);
-    rule(r, "no such base can be", "4.7", row->base_is_64_bit ? !guest_canonical(s->base) : s->base > UINT32_MAX,
-         s->base);
-    rule(r, "cannot be unusable", "4.7", !usable && row->required, a);
-    rule(r, "neither present nor unusable", "4.7", usable && !(a & SEG_ATTR_PRESENT), a);
-    rule(r, "the limit contradicts the G bit", "4.7", usable && !limit_fits, s->limit);
-    rule(r, "another kind of segment", "4.7", usable && (a & row->kind_mask) != row->kind, a);
-    r->of = "";
-}
-
-unsigned svm_audit_segments(const struct vcpu_page *p, struct finding *findings, unsigned capacity)
-{
-    struct report report = report_begin("APM Vol. 2 ", findings, capacity), *r = &report;
-
-    for (unsigned i = 0; i < SEG_COUNT; i++)
-        segment_rules(r, i, &p->segment[i]);
-    rule(r, "GDTR's base is not canonical", "4.6.2", !guest_canonical(p->gdtr.base), p->gdtr.base);
-    rule(r, "GDTR's limit has more than 16 bits", "4.6.2", p->gdtr.limit > UINT16_MAX, p->gdtr.limit);
-    rule(r, "IDTR's base is not canonical", "4.6.6", !guest_canonical(p->idtr.base), p->idtr.base);
-    rule(r, "IDTR's limit has more than 16 bits", "4.6.6", p->idtr.limit > UINT16_MAX, p->idtr.limit);
-    return report.count;
 }
 
 unsigned svm_audit_state(const struct vmcb_save *s, struct finding *findings, unsigned capacity)

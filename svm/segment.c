@@ -2,66 +2,65 @@
 /* segment.c: segment registers between the VMCB's form and the normal form of abi/vcpu.h.
  *
  * The VMCB has no unusable flag (a segment that is not present is unusable), keeps the CPL in a field of its own, and
- * processors do not keep G, nor always the busy bit of TR.
+ * processors do not keep G, nor always the type of TR.
  */
 #include "svm/state_table.h"
 
 static struct vmcb_segment *segment_of(struct vmcb_save *save, unsigned name)
 {
-    return (void *)((char *)save + svm_segments[name].save);
+    return (void *)((char *)save + svm_segments[name]);
 }
 
-static inline uint32_t normal_attributes(unsigned name, const struct vmcb_segment *from, unsigned cpl)
+static inline uint32_t normal_attributes(const struct vmcb_save *save, unsigned name, const struct vmcb_segment *from)
 {
     uint32_t attributes = (from->attributes & 0xFFu) | ((from->attributes & 0x700u) << 4);
 
     if (!(from->attributes & VMCB_SEGMENT_PRESENT))
         attributes = SEG_ATTR_UNUSABLE;
     else
-        attributes |= (from->limit > LIMIT_BYTES_MAX ? ATTR_GRANULAR : 0) |
-                      (attributes & ATTR_SYSTEM_NOT ? ATTR_ACCESSED : 0) | (name == SEG_TR ? ATTR_BUSY : 0);
-    return name == SEG_SS ? (attributes & ~ATTR_DPL) | cpl << SEG_ATTR_DPL_SHIFT : attributes;
+        attributes |=
+            (from->limit > LIMIT_BYTES_MAX ? ATTR_GRANULAR : 0) | (attributes & ATTR_SYSTEM_NOT ? ATTR_ACCESSED : 0);
+    if (name == SEG_TR)
+        attributes |= ATTR_BUSY | (save->efer & EFER_LMA ? ATTR_32_BIT : 0);
+    return name == SEG_SS ? (attributes & ~ATTR_DPL) | (uint32_t)save->cpl << SEG_ATTR_DPL_SHIFT : attributes;
 }
 
 static struct vmcb_segment from_normal(unsigned name, const struct vcpu_segment *from)
 {
-    struct vmcb_segment to = { .selector = from->selector };
+    bool usable = !(from->attributes & SEG_ATTR_UNUSABLE);
+    uint32_t attributes = usable           ? (from->attributes & 0xFF) | ((from->attributes >> 4) & 0xF00)
+                          : name == SEG_SS ? from->attributes & ATTR_DPL
+                                           : 0;
 
-    if (from->attributes & SEG_ATTR_UNUSABLE) {
-        to.attributes = (uint16_t)(name == SEG_SS ? from->attributes & ATTR_DPL : 0);
-        to.base = svm_segments[name].keeps_base ? from->base : 0;
-    } else {
-        to.attributes = (uint16_t)((from->attributes & 0xFF) | ((from->attributes >> 4) & 0xF00));
-        to.limit = from->limit;
-        to.base = from->base;
-    }
-    return to;
+    return (struct vmcb_segment){
+        .selector = from->selector, .attributes = (uint16_t)attributes, .limit = from->limit, .base = from->base
+    };
 }
 
 /* Not `all`: VCPU_GROUP_CODE. */
 void svm_segments_get(struct vmcb_save *save, struct vcpu_page *page, bool all)
 {
     if (!all && (save->efer & EFER_LMA) && (save->cs.attributes & VMCB_SEGMENT_LONG)) {
-        page->segment[SEG_CS].attributes = normal_attributes(SEG_CS, &save->cs, save->cpl);
-        page->segment[SEG_SS].attributes = normal_attributes(SEG_SS, &save->ss, save->cpl);
+        page->segment[SEG_CS].attributes = normal_attributes(save, SEG_CS, &save->cs);
+        page->segment[SEG_SS].attributes = normal_attributes(save, SEG_SS, &save->ss);
         page->segment[SEG_FS].base = save->fs.base;
         page->segment[SEG_GS].base = save->gs.base;
         return;
     }
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         const struct vmcb_segment *from = segment_of(save, i);
-        bool usable = from->attributes & VMCB_SEGMENT_PRESENT;
 
         page->segment[i] = (struct vcpu_segment){ .selector = from->selector,
-                                                  .limit = usable ? from->limit : 0,
-                                                  .attributes = normal_attributes(i, from, save->cpl),
-                                                  .base = usable || svm_segments[i].keeps_base ? from->base : 0 };
+                                                  .limit = from->limit,
+                                                  .attributes = normal_attributes(save, i, from),
+                                                  .base = from->base };
     }
+    guest_segments_normalise(page);
     page->gdtr = (struct vcpu_table){ .base = save->gdtr.base, .limit = save->gdtr.limit & UINT16_MAX };
     page->idtr = (struct vcpu_table){ .base = save->idtr.base, .limit = save->idtr.limit & UINT16_MAX };
 }
 
-/* The page has passed svm_audit_segments(). */
+/* In normal form. */
 void svm_segments_set(struct vmcb_save *save, const struct vcpu_page *page)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++)

@@ -91,13 +91,18 @@ void svm_vcpu_get(struct vcpu *vcpu, uint32_t groups)
     }
 }
 
-/* What the page, which has passed the audit, makes of the state-save area. */
-static void fill(struct vmcb_save *save, const struct vcpu_page *page, uint32_t groups)
+/* What the page, which has passed the audit, makes of the state-save area; what audit_mode() looks at is in both then. */
+static void fill(struct vmcb_save *save, struct vcpu_page *page, uint32_t groups)
 {
     const struct vcpu_events *event = &page->event;
 
-    if (groups & VCPU_GROUP_SEGMENTS)
+    page->rflags = (page->rflags & GUEST_RFLAGS) | RFLAGS_FIXED;
+    if (groups & VCPU_GROUP_SEGMENTS) {
+        guest_segments_normalise(page);
         svm_segments_set(save, page);
+    } else {
+        svm_segments_get(save, page, true);
+    }
     if (groups & VCPU_GROUP_CONTROL) {
         save->cr0 = (page->cr0 & ~SVM_HOST_CR0) | CR0_NE | CR0_ET;
         save->cr2 = page->cr2;
@@ -105,6 +110,7 @@ static void fill(struct vmcb_save *save, const struct vcpu_page *page, uint32_t 
         save->cr4 = page->cr4 | CR4_MCE;
         save->efer = guest_efer_lma(page->efer, page->cr0) | EFER_SVME;
     }
+    page->efer = save->efer & ~EFER_SVME;
     if (groups & VCPU_GROUP_DEBUG) {
         save->dr6 = guest_dr6(page->dr[6]);
         save->dr7 = guest_dr7(page->dr[7]);
@@ -140,6 +146,18 @@ static bool paging_changed(const struct vmcb_save *a, const struct vmcb_save *b)
            a->efer != b->efer;
 }
 
+/* VMRUN's rules, and those that VT-x has for a state that VMRUN takes. */
+static unsigned audit(const struct vmcb_save *save, const struct vcpu_page *page, uint64_t injection,
+                      struct finding *finding)
+{
+    struct report report = report_begin("SDM Vol. 3C ", finding, 1);
+
+    if (svm_audit_state(save, finding, 1) != 0 || svm_audit_event(injection, save, finding, 1) != 0)
+        return 1;
+    audit_mode(&report, page, save->cr0, injection);
+    return report.count;
+}
+
 enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
 {
     struct svm_vcpu *svm = vcpu->virt;
@@ -150,13 +168,12 @@ enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
     uint64_t injection = vmcb->control.event_injection;
     struct finding finding;
 
-    if (audit_page(&page, groups, &finding, 1) != 0 ||
-        ((groups & VCPU_GROUP_SEGMENTS) && svm_audit_segments(&page, &finding, 1) != 0))
+    if (audit_page(&page, groups, &finding, 1) != 0)
         return finding_refuse(&finding);
     fill(&save, &page, groups);
     if (groups & VCPU_GROUP_EVENTS)
         injection = guest_event_make(event->type, event->vector, event->has_error_code, event->error_code);
-    if (svm_audit_state(&save, &finding, 1) != 0 || svm_audit_event(injection, &save, &finding, 1) != 0)
+    if (audit(&save, &page, injection, &finding) != 0)
         return finding_refuse(&finding);
 
     if (paging_changed(&save, &vmcb->save))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state_table.c: the MSRs of the VMCB, and the rules of each segment (SDM Vol. 3C 27.3.1.2). */
+/* state_table.c: where the VMCB has MSRs and segments. */
 #include "svm/state_table.h"
 
 #define MSR(name, save)                                                                                                \
@@ -24,15 +24,9 @@ const struct svm_register svm_registers[SVM_REGISTER_COUNT] = {
     SEGMENT_BASE(GS_BASE, gs.base),
 };
 
-#define SEGMENT(field) offsetof(struct vmcb_save, field)
+#define SEGMENT(name, save) [SEG_##name] = offsetof(struct vmcb_save, save)
 
-const struct svm_segment svm_segments[SEG_COUNT] = {
-    [SEG_ES] = { "ES: ", SEGMENT(es), 0x10, 0x10, false, false, false },
-    [SEG_CS] = { "CS: ", SEGMENT(cs), 0x10, 0x10, true, false, false },
-    [SEG_SS] = { "SS: ", SEGMENT(ss), 0x10, 0x10, false, false, false },
-    [SEG_DS] = { "DS: ", SEGMENT(ds), 0x10, 0x10, false, false, false },
-    [SEG_FS] = { "FS: ", SEGMENT(fs), 0x10, 0x10, false, true, true },
-    [SEG_GS] = { "GS: ", SEGMENT(gs), 0x10, 0x10, false, true, true },
-    [SEG_LDTR] = { "LDTR: ", SEGMENT(ldtr), 0x1F, 0x02, false, false, true },
-    [SEG_TR] = { "TR: ", SEGMENT(tr), 0x17, 0x03, true, false, true },
+const uint16_t svm_segments[SEG_COUNT] = {
+    SEGMENT(ES, es), SEGMENT(CS, cs), SEGMENT(SS, ss),     SEGMENT(DS, ds),
+    SEGMENT(FS, fs), SEGMENT(GS, gs), SEGMENT(LDTR, ldtr), SEGMENT(TR, tr),
 };

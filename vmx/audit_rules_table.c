@@ -7,11 +7,8 @@
 #include "vmx/audit.h"
 #include "vmx/state_table.h"
 
-#define TYPE(attributes) ((attributes)&15u)
-#define DPL(attributes) ((attributes) >> SEG_ATTR_DPL_SHIFT & 3)
 #define SELECTOR_LOCAL (1u << 2)
 #define SELECTOR_RPL 3u
-#define V86_ATTRIBUTES 0xF3u
 #define CR3_TARGETS_MAX 4u
 #define MSR_ENTRY_BYTES 16u
 #define TYPE_OTHER 7u
@@ -19,7 +16,6 @@ enum { ACTIVITY_HLT = 1, ACTIVITY_SHUTDOWN = 2, ACTIVITY_SIPI = 3 };
 #define PDPTE_RESERVED UINT64_C(0x1E6)
 #define DEBUGCTL_RESERVED UINT64_C(0xFFFFFFFFFFFF003C)
 #define DEBUGCTL_BTF (UINT64_C(1) << 1)
-#define ACTIVITY_HLT 1u
 #define PENDING_RESERVED UINT64_C(0xFFFFFFFFFFFEAFF0)
 #define BLOCKING_RESERVED UINT32_C(0xFFFFFFE0)
 
@@ -194,104 +190,6 @@ static void register_rules(struct report *r, const struct vmx_guest *g)
          paging && !(p->efer & EFER_LMA) != !(p->efer & EFER_LME), p->efer);
 }
 
-/* 27.3.1.2: in virtual-8086 mode. */
-static void v86_rules(struct report *r, const struct vcpu_segment *s)
-{
-    rule(r, "the base is not the selector times 16 in virtual-8086 mode", "27.3.1.2",
-         s->base != (uint64_t)s->selector << 4, s->base);
-    rule(r, "the limit is not FFFFh in virtual-8086 mode", "27.3.1.2", s->limit != 0xFFFF, s->limit);
-    rule(r, "the attributes are not F3h in virtual-8086 mode", "27.3.1.2", s->attributes != V86_ATTRIBUTES,
-         s->attributes);
-}
-
-/* What the segments have in common. */
-static void common_rules(struct report *r, unsigned name, const struct vcpu_segment *s)
-{
-    uint32_t a = s->attributes;
-    bool usable = !(a & SEG_ATTR_UNUSABLE), system = name == SEG_LDTR || name == SEG_TR;
-    bool keeps_base = name == SEG_FS || name == SEG_GS, base_is_64_bit = keeps_base || system;
-    bool limit_fits = a & ATTR_GRANULAR ? (s->limit & 0xFFF) == 0xFFF : s->limit >> 20 == 0;
-
-    rule(r, "cannot be unusable", "27.3.1.2", !usable && (name == SEG_CS || name == SEG_TR), a);
-    rule(r, "the base is above 4 GiB", "27.3.1.2", usable && !base_is_64_bit && s->base >> 32 != 0, s->base);
-    rule(r, "the base is not canonical", "27.3.1.2",
-         (usable || keeps_base) && base_is_64_bit && !guest_canonical(s->base), s->base);
-    rule(r, "another class of segment", "27.3.1.2", usable && !(a & ATTR_SYSTEM_NOT) != system, a);
-    rule(r, "neither present nor unusable", "27.3.1.2", usable && !(a & SEG_ATTR_PRESENT), a);
-    rule(r, "reserved attributes are set", "27.3.1.2", usable && (a & ATTR_RESERVED) != 0, a);
-    rule(r, "the limit contradicts the G bit", "27.3.1.2", usable && !limit_fits, s->limit);
-    rule(r, "the selector has TI set", "27.3.1.2", usable && system && (s->selector & SELECTOR_LOCAL), s->selector);
-}
-
-static void code_rules(struct report *r, uint32_t a, uint32_t ss, bool long_mode)
-{
-    unsigned type = TYPE(a);
-    bool code = (type & (ATTR_CODE | ATTR_ACCESSED)) == (ATTR_CODE | ATTR_ACCESSED), conforming = type & 4;
-
-    rule(r, "another type of segment", "27.3.1.2", !code && type != 3, a);
-    rule(r, "a data segment whose DPL is not zero", "27.3.1.2", type == 3 && DPL(a) != 0, a);
-    rule(r, "the DPL is not SS's", "27.3.1.2", code && !conforming && DPL(a) != DPL(ss), a);
-    rule(r, "conforming, with a DPL above SS's", "27.3.1.2", code && conforming && DPL(a) > DPL(ss), a);
-    rule(r, "both L and D are set in long mode", "27.3.1.2",
-         long_mode && (a & SEG_ATTR_LONG) && (a & SEG_ATTR_DEFAULT_BIG), a);
-}
-
-static void stack_rules(struct report *r, uint32_t a, uint32_t cs, bool real_mode)
-{
-    rule(r, "the DPL is not zero in real mode, or with a data segment in CS", "27.3.1.2",
-         (real_mode || TYPE(cs) == 3) && DPL(a) != 0, a);
-    rule(r, "another type of segment", "27.3.1.2", !(a & SEG_ATTR_UNUSABLE) && TYPE(a) != 3 && TYPE(a) != 7, a);
-}
-
-static void data_rules(struct report *r, uint32_t a)
-{
-    bool usable = !(a & SEG_ATTR_UNUSABLE);
-
-    rule(r, "not accessed", "27.3.1.2", usable && !(a & ATTR_ACCESSED), a);
-    rule(r, "code that cannot be read", "27.3.1.2", usable && (a & ATTR_CODE) && !(a & ATTR_READABLE), a);
-}
-
-static void segment_rules(struct report *r, const struct vmx_guest *g)
-{
-    static const char *const names[] = { "ES: ", "CS: ", "SS: ", "DS: ", "FS: ", "GS: ", "LDTR: ", "TR: " };
-    const struct vcpu_segment *s = g->page.segment;
-    bool long_mode = g->page.efer & EFER_LMA;
-
-    for (unsigned i = 0; i < SEG_COUNT; i++) {
-        uint32_t a = s[i].attributes;
-
-        r->of = names[i];
-        if (i <= SEG_GS && (g->page.rflags & RFLAGS_VM)) {
-            v86_rules(r, &s[i]);
-            continue;
-        }
-        common_rules(r, i, &s[i]);
-        if (i == SEG_CS)
-            code_rules(r, a, s[SEG_SS].attributes, long_mode);
-        else if (i == SEG_SS)
-            stack_rules(r, a, s[SEG_CS].attributes, !(g->cr0 & CR0_PE));
-        else if (i <= SEG_GS)
-            data_rules(r, a);
-    }
-    r->of = "LDTR: ";
-    rule(r, "another type of segment", "27.3.1.2",
-         !(s[SEG_LDTR].attributes & SEG_ATTR_UNUSABLE) && TYPE(s[SEG_LDTR].attributes) != 2, s[SEG_LDTR].attributes);
-    r->of = "TR: ";
-    rule(r, "not a busy TSS", "27.3.1.2", (TYPE(s[SEG_TR].attributes) & 7) != 3, s[SEG_TR].attributes);
-    rule(r, "a 16-bit TSS in long mode", "27.3.1.2", TYPE(s[SEG_TR].attributes) == 3 && long_mode,
-         s[SEG_TR].attributes);
-    r->of = "";
-}
-
-/* 27.3.1.3. */
-static void table_rules(struct report *r, const struct vcpu_page *p)
-{
-    rule(r, "GDTR's base is not canonical", "27.3.1.3", !guest_canonical(p->gdtr.base), p->gdtr.base);
-    rule(r, "IDTR's base is not canonical", "27.3.1.3", !guest_canonical(p->idtr.base), p->idtr.base);
-    rule(r, "GDTR's limit is above FFFFh", "27.3.1.3", p->gdtr.limit >> 16 != 0, p->gdtr.limit);
-    rule(r, "IDTR's limit is above FFFFh", "27.3.1.3", p->idtr.limit >> 16 != 0, p->idtr.limit);
-}
-
 /* 27.3.1.5: an event that may be injected in this activity state. */
 static bool ends_activity(uint32_t activity, uint64_t event)
 {
@@ -306,24 +204,16 @@ static bool ends_activity(uint32_t activity, uint64_t event)
     return activity != ACTIVITY_SIPI;
 }
 
-/* 27.3.1.4 to 27.3.1.6. */
+/* 27.3.1.5, 27.3.1.6. */
 static void activity_rules(struct report *r, const struct vmx_guest *g)
 {
     const struct vcpu_page *p = &g->page;
-    bool long_mode = p->efer & EFER_LMA, code_64 = long_mode && (p->segment[SEG_CS].attributes & SEG_ATTR_LONG);
-    bool flag = p->rflags & RFLAGS_IF, shadow = g->blocking & BLOCKED_SHADOW;
+    bool long_mode = p->efer & EFER_LMA, flag = p->rflags & RFLAGS_IF, shadow = g->blocking & BLOCKED_SHADOW;
     bool stepped = (p->rflags & RFLAGS_TF) && !(g->debugctl & DEBUGCTL_BTF), step = g->pending_debug & DR6_BS;
 
-    rule(r, "RIP[63:32] are not zero outside 64-bit code", "27.3.1.4", !code_64 && p->rip >> 32 != 0, p->rip);
-    rule(r, "RIP is not canonical", "27.3.1.4", code_64 && !guest_canonical(p->rip), p->rip);
-    rule(r, "RFLAGS has a reserved bit", "27.3.1.4", (p->rflags & ~GUEST_RFLAGS) != RFLAGS_FIXED, p->rflags);
-    rule(r, "RFLAGS.VM is set in long mode or without CR0.PE", "27.3.1.4",
-         (p->rflags & RFLAGS_VM) && (long_mode || !(g->cr0 & CR0_PE)), p->rflags);
-    rule(r, "RFLAGS.IF is clear and an interrupt is injected", "27.3.1.4", EVENT_IS(g->event, EVENT_TYPE_INTR) && !flag,
-         p->rflags);
     rule(r, "the activity state does not exist", "27.3.1.5", g->activity > ACTIVITY_SIPI, g->activity);
     rule(r, "halted at a DPL of SS above 0", "27.3.1.5",
-         g->activity == ACTIVITY_HLT && DPL(p->segment[SEG_SS].attributes) != 0, g->activity);
+         g->activity == ACTIVITY_HLT && (p->segment[SEG_SS].attributes >> SEG_ATTR_DPL_SHIFT & 3) != 0, g->activity);
     rule(r, "not active in an interrupt shadow", "27.3.1.5", g->activity != 0 && shadow, g->activity);
     rule(r, "an event that does not end the activity state is injected", "27.3.1.5",
          (g->event & EVENT_VALID) && !ends_activity(g->activity, g->event), g->activity);
@@ -357,8 +247,7 @@ unsigned vmx_audit_state(const struct vmx_guest *g, struct finding *findings, un
     struct report report = report_begin("SDM Vol. 3C ", findings, capacity);
 
     register_rules(&report, g);
-    segment_rules(&report, g);
-    table_rules(&report, &g->page);
+    audit_mode(&report, &g->page, g->cr0, g->event);
     activity_rules(&report, g);
     return report.count;
 }

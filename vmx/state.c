@@ -12,26 +12,6 @@
 #include "vmx/instructions.h"
 #include "vmx/state_table.h"
 
-/* What a processor leaves in an unusable segment is its own affair. */
-static uint32_t normal_attributes(unsigned name, uint32_t access)
-{
-    return access & SEG_ATTR_UNUSABLE ? SEG_ATTR_UNUSABLE | (name == SEG_SS ? access & ATTR_DPL : 0) : access;
-}
-
-static void normalise_segments(struct vcpu_page *page)
-{
-    page->gdtr.reserved = page->idtr.reserved = 0;
-    for (unsigned i = 0; i < SEG_COUNT; i++) {
-        struct vcpu_segment *s = &page->segment[i];
-        bool usable = !(s->attributes & SEG_ATTR_UNUSABLE);
-
-        *s = (struct vcpu_segment){ .selector = s->selector,
-                                    .limit = usable ? s->limit : 0,
-                                    .attributes = normal_attributes(i, s->attributes),
-                                    .base = usable || i == SEG_FS || i == SEG_GS ? s->base : 0 };
-    }
-}
-
 static bool pae_paging(const struct vcpu_page *page)
 {
     return (page->cr0 & CR0_PG) && (page->cr4 & CR4_PAE) && !(page->efer & EFER_LMA);
@@ -54,7 +34,7 @@ static void get_registers(struct vcpu_page *page, uint32_t groups)
 static void get_segments(struct vcpu_page *page)
 {
     get_registers(page, VCPU_GROUP_SEGMENTS);
-    normalise_segments(page);
+    guest_segments_normalise(page);
     for (unsigned i = 0; i < SEG_COUNT; i++)
         if (page->segment[i].limit <= LIMIT_BYTES_MAX)
             page->segment[i].attributes &= ~ATTR_GRANULAR;
@@ -64,14 +44,14 @@ static void get_segments(struct vcpu_page *page)
 static void get_code(struct vcpu_page *page)
 {
     uint32_t cs = (uint32_t)vmx_read(VMCS_OF(VMCS_GUEST_ACCESS, SEG_CS));
+    uint32_t ss = (uint32_t)vmx_read(VMCS_OF(VMCS_GUEST_ACCESS, SEG_SS));
 
     if (!(cs & SEG_ATTR_LONG) || !(vmx_read(VMCS_GUEST_EFER) & EFER_LMA)) {
         get_segments(page);
         return;
     }
     page->segment[SEG_CS].attributes = cs;
-    page->segment[SEG_SS].attributes =
-        normal_attributes(SEG_SS, (uint32_t)vmx_read(VMCS_OF(VMCS_GUEST_ACCESS, SEG_SS)));
+    page->segment[SEG_SS].attributes = ss & SEG_ATTR_UNUSABLE ? ss & (SEG_ATTR_UNUSABLE | ATTR_DPL) : ss;
     page->segment[SEG_FS].base = vmx_read(VMCS_OF(VMCS_GUEST_BASE, SEG_FS));
     page->segment[SEG_GS].base = vmx_read(VMCS_OF(VMCS_GUEST_BASE, SEG_GS));
 }
@@ -154,10 +134,9 @@ static void fill(struct vmx_guest *g, uint32_t groups)
 {
     struct vcpu_page *page = &g->page;
     const struct vcpu_events *event = &page->event;
-    uint32_t shadow = page->rflags & RFLAGS_IF ? BLOCKED_BY_STI : BLOCKED_BY_MOV_SS;
 
     if (groups & VCPU_GROUP_SEGMENTS)
-        normalise_segments(page);
+        guest_segments_normalise(page);
     if (groups & VCPU_GROUP_CONTROL) {
         g->cr0 = (page->cr0 & ~VMX_HOST_CR0) | CR0_NE | CR0_ET;
         g->cr4 = page->cr4 | VMX_SET_CR4;
@@ -173,9 +152,12 @@ static void fill(struct vmx_guest *g, uint32_t groups)
         bool nmi_comes = event->type == VCPU_EVENT_NMI || event->deferred_type == VCPU_EVENT_NMI;
 
         g->event = guest_event_make(event->type, event->vector, event->has_error_code, event->error_code);
-        g->blocking = (event->interrupt_shadow ? shadow : 0) | (event->nmi_blocked && !nmi_comes ? BLOCKED_BY_NMI : 0);
+        g->blocking =
+            (event->interrupt_shadow ? BLOCKED_BY_STI : 0) | (event->nmi_blocked && !nmi_comes ? BLOCKED_BY_NMI : 0);
         g->pending_debug = 0;
     }
+    if ((g->blocking & BLOCKED_BY_STI) && !(page->rflags & RFLAGS_IF))
+        g->blocking ^= BLOCKED_SHADOW;
     g->pending_debug = vmx_pending_step(g->blocking, page->rflags, g->pending_debug);
 }
 
@@ -217,7 +199,6 @@ static void commit_events(struct vcpu *vcpu, const struct vmx_guest *g)
     vmx->injection = g->event;
     vmx->pending_debug = event->pending_debug & DR6_EVENTS;
     vmx->special = (g->event != 0 ? SPECIAL_INJECT : 0) | (vmx->pending_debug != 0 ? SPECIAL_WAITING : 0);
-    vmx_block(vmx, g->blocking);
     vmx->cr2 = exception && event->vector == VECTOR_PF ? event->payload : vmx->cr2;
     vmx->dr6 |= exception && event->vector == VECTOR_DB ? event->payload & DR6_EVENTS : 0;
 }
@@ -245,6 +226,7 @@ static void commit(struct vcpu *vcpu, const struct vmx_guest *g, uint32_t groups
     }
     if (groups & VCPU_GROUP_EVENTS)
         commit_events(vcpu, g);
+    vmx_block(vmx, g->blocking);
     if (groups & VCPU_GROUP_MSRS) {
         memcpy(vmx->msr, g->page.msr, sizeof vmx->msr);
         vmx->tsc_aux = g->page.msr[VCPU_MSR_TSC_AUX];

@@ -14,14 +14,4 @@ struct vmx_register {
 #define VMX_REGISTER_COUNT 41
 extern const struct vmx_register vmx_registers[VMX_REGISTER_COUNT];
 
-/* Attributes as in abi/vcpu.h. */
-#define ATTR_ACCESSED 1u
-#define ATTR_READABLE (1u << 1)
-#define ATTR_CODE (1u << 3)
-#define ATTR_SYSTEM_NOT (1u << 4) /* S: code or data */
-#define ATTR_DPL (3u << SEG_ATTR_DPL_SHIFT)
-#define ATTR_GRANULAR (1u << 15)
-#define ATTR_RESERVED (~(uint32_t)(0xF0FF | SEG_ATTR_UNUSABLE))
-#define LIMIT_BYTES_MAX 0xFFFFFu /* without G */
-
 #endif

@@ -43,6 +43,7 @@ static void set_after_get_changes_nothing(void **state)
 /* Anything that the processor may leave in a segment comes out normal, and stays as it is from then on. */
 static void segments_come_out_in_normal_form(void **state)
 {
+    static const uint16_t kinds[] = { 0x10, 0x12, 0x14, 0x16, 0x1A, 0x1E }; /* data, and code that can be read */
     struct fixture *f = *state;
 
     fixture_long_mode(f);
@@ -51,14 +52,15 @@ static void segments_come_out_in_normal_form(void **state)
         struct vmcb_segment *ds = &f->vmcb->save.ds, *gs = &f->vmcb->save.gs, *ss = &f->vmcb->save.ss;
         struct vcpu_segment once[SEG_COUNT];
 
-        ds->attributes = (uint16_t)((fake_random(0x1000) & ~UINT64_C(0x800)) | 0x10);
+        ds->attributes = (uint16_t)((fake_random(0x800) & ~UINT64_C(0x1E)) | kinds[fake_random(ARRAY_SIZE(kinds))]);
         ds->limit = fake_random(2) ? (uint32_t)fake_random(0x100000) : (uint32_t)fake_random(0x100000) << 12 | 0xFFF;
         ds->base = (uint32_t)fake_random(UINT32_MAX);
         *gs = *ds;
         gs->base = UINT64_C(0xFFFF888000000000) + ds->base;
-        ss->attributes = ds->attributes;
+        ss->attributes = (uint16_t)((ds->attributes & ~8u) | 2);
         f->vmcb->save.cpl = (uint8_t)fake_random(4);
-        f->vmcb->save.tr.attributes = 0x89;
+        f->vmcb->save.cs.attributes = (uint16_t)(0x29B | f->vmcb->save.cpl << 5);
+        f->vmcb->save.tr.attributes = fake_random(2) ? 0x81 : 0x89; /* LTR came before long mode, or in it */
         svm_vcpu_get(&f->vcpu, VCPU_GROUP_SEGMENTS);
         memcpy(once, f->page->segment, sizeof once);
         for (unsigned i = 0; i < SEG_COUNT; i++) {

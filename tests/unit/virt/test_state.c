@@ -500,10 +500,23 @@ static bool refused_or_taken(struct side *s, const struct vcpu_page *before, con
     return status == CL_OK;
 }
 
-static void disturbed_states_are_refused_or_taken_in_normal_form(void **state)
+/* PDPTEs are checked where they are registers. VMRUN takes no #BR in 64-bit mode, where BOUND does not exist (APM Vol. 2
+ * 15.20). */
+static bool differs_by_nature(const struct vcpu_page *p)
+{
+    if (p->event.type == VCPU_EVENT_EXCEPTION && p->event.vector == VECTOR_BR)
+        return true;
+    for (unsigned i = 0; i < 4; i++)
+        if ((p->pdpte[i] & 1) && ((p->pdpte[i] & 0x1E6) != 0 || p->pdpte[i] >> LEGAL_PHYSICAL_BITS != 0))
+            return true;
+    return false;
+}
+
+static void both_vendors_refuse_disturbed_states_or_take_them_in_normal_form(void **state)
 {
     struct fixture *f = *state;
-    unsigned taken[SIDES] = { 0, 0 };
+    bool taken[SIDES];
+    unsigned count = 0;
 
     fake_random_seed(6);
     for (unsigned round = 0; round < ROUNDS; round++) {
@@ -520,11 +533,13 @@ static void disturbed_states_are_refused_or_taken_in_normal_form(void **state)
             disturb(&asked);
         for (unsigned i = 0; i < SIDES; i++) {
             move(&f->side[i]);
-            taken[i] += refused_or_taken(&f->side[i], &before, &asked, groups, mode);
+            taken[i] = refused_or_taken(&f->side[i], &before, &asked, groups, mode);
         }
+        if (taken[0] != taken[1] && !differs_by_nature(&asked))
+            fail_msg("only %s takes a disturbed %s: %s", f->side[taken[1]].backend->ops->name, mode, fake_refusal);
+        count += taken[0];
     }
-    for (unsigned i = 0; i < SIDES; i++)
-        assert_in_range(taken[i], ROUNDS / 5, ROUNDS * 4 / 5);
+    assert_in_range(count, ROUNDS / 5, ROUNDS * 4 / 5);
 }
 
 #define STATE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -536,7 +551,7 @@ int main(void)
         STATE_TEST(legal_states_break_no_rule),
         STATE_TEST(states_move_from_one_vendor_to_the_other_and_back),
         STATE_TEST(an_interrupt_that_an_exception_defers_moves_with_the_state),
-        STATE_TEST(disturbed_states_are_refused_or_taken_in_normal_form),
+        STATE_TEST(both_vendors_refuse_disturbed_states_or_take_them_in_normal_form),
     };
 
     return cmocka_run_group_tests_name("state on both vendors", tests, NULL, NULL);
