@@ -79,8 +79,8 @@ static inline int fixture_setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
 
-    fake_pool_create(UINT64_C(8) << 20);
     fake_vmx_start();
+    fake_pool_create(UINT64_C(8) << 20);
     f->account = fake_account_create(UINT64_C(4) << 20, 0);
     fixture_host();
     f->vcpu.vm = &f->vm;

@@ -4,10 +4,12 @@
 
 #include "tests/unit/virt/backend.h"
 
+#define AMD_CPU 1u
+
 static void start(void)
 {
     fixture_host();
-    svm_cpus[0] = (struct svm_cpu){ .generation = 1, .next_asid = 1 };
+    svm_cpus[AMD_CPU] = (struct svm_cpu){ .generation = 1, .next_asid = 1 };
 }
 
 static unsigned audit(const struct vcpu *vcpu, struct finding *finding)
@@ -21,7 +23,7 @@ static unsigned audit_entry(struct vcpu *vcpu, struct finding *finding)
 {
     struct svm_vcpu *svm = vcpu->virt;
 
-    svm_asid_assign(&svm_cpus[0], svm);
+    svm_asid_assign(&svm_cpus[AMD_CPU], svm);
     svm->vmcb->save.rflags = vcpu->page->rflags;
     svm_event_prepare(svm);
     if (svm_audit_state(&svm->vmcb->save, finding, 1) != 0)
@@ -31,6 +33,7 @@ static unsigned audit_entry(struct vcpu *vcpu, struct finding *finding)
 
 const struct backend amd = {
     .ops = &svm_ops,
+    .cpu = AMD_CPU,
     .start = start,
     .audit = audit,
     .audit_entry = audit_entry,

@@ -13,10 +13,10 @@
 
 struct backend {
     const struct virt_ops *ops;
-    bool has_pdptes;       /* as registers: they are state */
-    bool has_fake_machine; /* it can load a vCPU, and RDTSC stands still */
+    bool has_pdptes; /* as registers: they are state */
+    unsigned cpu;    /* of the fake ones, its own */
 
-    /* A machine without vCPUs. It says what guest_cpu is, too. */
+    /* That CPU, without vCPUs. It says what guest_cpu is, too. */
     void (*start)(void);
     /* Broken rules of guest state, the first of them in `finding`. */
     unsigned (*audit)(const struct vcpu *vcpu, struct finding *finding);

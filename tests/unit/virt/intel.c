@@ -6,7 +6,6 @@
 
 static void start(void)
 {
-    fake_vmx_start();
     fixture_host();
     fixture_cpu(0);
 }
@@ -46,7 +45,7 @@ static unsigned audit_entry(struct vcpu *vcpu, struct finding *finding)
 const struct backend intel = {
     .ops = &vmx_ops,
     .has_pdptes = true,
-    .has_fake_machine = true,
+    .cpu = 0,
     .start = start,
     .audit = audit,
     .audit_entry = audit_entry,

@@ -16,6 +16,7 @@
 
 #include "kernel/fake/fake.h"
 #include "kernel/fake/fake_account.h"
+#include "kernel/fake/vmx.h"
 #include "kernel/guest_cpu.h"
 #include "kernel/pool.h"
 #include "kernel/vm.h"
@@ -37,6 +38,13 @@ struct fixture {
     struct side side[SIDES];
 };
 
+/* Each side has a CPU of its own, and what is in its registers. */
+static const struct virt_ops *ops(const struct side *s)
+{
+    fake_vmx_become(s->backend->cpu);
+    return s->backend->ops;
+}
+
 static void side_begin(struct side *s, const struct backend *backend, struct account *account)
 {
     s->backend = backend;
@@ -52,8 +60,8 @@ static void side_begin(struct side *s, const struct backend *backend, struct acc
 static void side_end(struct side *s, struct account *account)
 {
     if (s->loaded)
-        s->backend->ops->vcpu_unload(&s->vcpu);
-    s->backend->ops->vcpu_destroy(&s->vcpu, account);
+        ops(s)->vcpu_unload(&s->vcpu);
+    ops(s)->vcpu_destroy(&s->vcpu, account);
     s->backend->ops->vm_destroy(&s->vm, account);
     assert_true(pt_destroy(&s->vm.space.pt, 1000));
     pool_give(account, s->vcpu.page);
@@ -66,6 +74,7 @@ static int setup(void **state)
 
     fake_pool_create(UINT64_C(8) << 20);
     f->account = fake_account_create(UINT64_C(4) << 20, 0);
+    fake_vmx_start();
     amd.start();
     intel.start();
     guest_cpu = (struct guest_cpu){
@@ -160,32 +169,20 @@ static void take_over(struct vcpu_page *page, const struct vcpu_page *from, uint
             memcpy((char *)page + fields[i].offset, (const char *)from + fields[i].offset, fields[i].size);
 }
 
-/* What differs between vendors by nature; all else is the same in both.
- *
- *   - PDPTEs: AMD-V has none, it reads the guest's memory at each use (APM Vol. 2 15.25.10). Whoever brings a state from
- *     there to VT-x reads them where the processor would.
- *   - The TSC: svm/ reads the real one here, which runs; what is 2^40 ticks away is not the one that was set. */
-static void expect_by_nature(const struct side *s, struct vcpu_page *expected, const struct vcpu_page *got)
-{
-    uint64_t *tsc = &expected->msr[VCPU_MSR_TSC];
-
-    if (!s->backend->has_pdptes)
-        memset(expected->pdpte, 0, sizeof expected->pdpte);
-    if (!s->backend->has_fake_machine && got->msr[VCPU_MSR_TSC] - *tsc < UINT64_C(1) << 40)
-        *tsc = got->msr[VCPU_MSR_TSC];
-}
-
 static void hex(char *text, const char *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++, text += 3)
         (void)snprintf(text, 4, "%02x ", (uint8_t)bytes[i]);
 }
 
+/* PDPTEs differ by nature: AMD-V has none, it reads the guest's memory at each use (APM Vol. 2 15.25.10). Whoever brings a
+ * state from there to VT-x reads them where the processor would. All else is the same in both. */
 static void same(const struct side *s, const struct vcpu_page *state, const struct vcpu_page *got, const char *what)
 {
     struct vcpu_page expected = *state;
 
-    expect_by_nature(s, &expected, got);
+    if (!s->backend->has_pdptes)
+        memset(expected.pdpte, 0, sizeof expected.pdpte);
     for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
         const char *a = (const char *)&expected + fields[i].offset, *b = (const char *)got + fields[i].offset;
         char wanted[256], found[256];
@@ -207,7 +204,7 @@ static enum cl_status put(struct side *s, const struct vcpu_page *page, uint32_t
 {
     *s->vcpu.page = *page;
     fake_refusal[0] = 0;
-    return s->backend->ops->vcpu_set(&s->vcpu, groups);
+    return ops(s)->vcpu_set(&s->vcpu, groups);
 }
 
 static void put_legal(struct side *s, const struct vcpu_page *page, const char *what)
@@ -227,20 +224,27 @@ static struct vcpu_page take(struct side *s)
     take_over(page, &garbage, VCPU_GROUP_ALL);
     page->event.activity = kernels.activity;
     page->event.nmi_pending = kernels.nmi_pending;
-    s->backend->ops->vcpu_get(&s->vcpu, VCPU_GROUP_ALL);
+    ops(s)->vcpu_get(&s->vcpu, VCPU_GROUP_ALL);
     return *page;
 }
 
 /* What a CPU has in its registers while the vCPU is loaded there is state, too. */
 static void move(struct side *s)
 {
-    if (!s->backend->has_fake_machine || fake_random(3) != 0)
+    if (fake_random(3) != 0)
         return;
     if (s->loaded)
-        s->backend->ops->vcpu_unload(&s->vcpu);
+        ops(s)->vcpu_unload(&s->vcpu);
     else
-        s->backend->ops->vcpu_load(&s->vcpu);
+        ops(s)->vcpu_load(&s->vcpu);
     s->loaded = !s->loaded;
+}
+
+/* A guest that runs sets breakpoints where they are. */
+static void run(const struct side *s, struct vcpu_page *state)
+{
+    for (unsigned i = 0; i < 4 && s->loaded; i++)
+        state->dr[i] = fake_vmx_cpus[s->backend->cpu].dr[i] ^= 0x10;
 }
 
 /* The processor would enter with it, says its auditor. */
@@ -248,6 +252,7 @@ static void enters(struct side *s, const char *what)
 {
     struct finding finding;
 
+    fake_vmx_become(s->backend->cpu);
     if (s->backend->audit(&s->vcpu, &finding) != 0 || s->backend->audit_entry(&s->vcpu, &finding) != 0)
         fail_msg("%s would not enter, %s: %s%s: %lx", s->backend->ops->name, what, finding.of, finding.rule,
                  finding.value);
@@ -266,6 +271,8 @@ static void legal_states_come_out_as_they_went_in(void **state)
 
         for (unsigned i = 0; i < SIDES; i++) {
             put_legal(&f->side[i], &legal, mode);
+            move(&f->side[i]);
+            run(&f->side[i], &legal);
             move(&f->side[i]);
             got = take(&f->side[i]);
             same(&f->side[i], &legal, &got, mode);
@@ -330,7 +337,7 @@ static void an_interrupt_that_an_exception_defers_moves_with_the_state(void **st
         legal.event = *event;
         legal.rflags |= RFLAGS_IF;
         put_legal(here, &legal, "with an event");
-        here->backend->ops->vcpu_inject(&here->vcpu, VCPU_EVENT_EXCEPTION, VECTOR_NM, false, 0);
+        ops(here)->vcpu_inject(&here->vcpu, VCPU_EVENT_EXCEPTION, VECTOR_NM, false, 0);
         moved = take(here);
         assert_int_equal(moved.event.type, VCPU_EVENT_EXCEPTION);
         assert_int_equal(moved.event.deferred_type, event->type);
