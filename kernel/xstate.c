@@ -61,23 +61,11 @@ void xstate_save(struct xstate *state)
 }
 
 /* Where XRSTOR loads the addresses and the opcode of the last x87 instruction only with an exception pending (APM
- * Vol. 3 E.4.7, XSaveErPtr), they are made this instruction's first: the registers' next owner shall not read the
- * last one's. FILD wants no exception pending and a free register. */
-static void hide_pointers(void)
-{
-    static const uint32_t zero;
-
-    __asm__ volatile("fnclex\n\t"
-                     "emms\n\t"
-                     "fildl %0"
-                     :
-                     : "m"(zero));
-}
-
+ * Vol. 3 E.4.7, XSaveErPtr), FNINIT clears them first: the registers' next owner shall not read the last one's. */
 void xstate_load(const struct xstate *state)
 {
     if (xstate_keeps_pointers)
-        hide_pointers();
+        __asm__ volatile("fninit");
     __asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
 }
 

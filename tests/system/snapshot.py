@@ -41,7 +41,7 @@ class Unreadable(Exception):
 
 
 class Snapshot:
-    """A stopped machine: physical memory, fetched in pieces when it is first looked at and kept, and each CPU's CR3.
+    """A stopped machine: physical memory, fetched in pieces when it is first looked at and kept, and each CPU's CR0 and CR3.
 
     fetch(address, size) → bytes; log: what the machine has said; kernel_elf, init_elf: paths of what runs in it.
     """
@@ -49,6 +49,7 @@ class Snapshot:
     def __init__(self, fetch, log, registers, kernel_elf, init_elf):
         self._fetch, self._chunks = fetch, {}
         self.kernel_base = int(re.search(r"Cloison kernel at ([0-9a-f]+)", log)[1], 16)
+        self.cr0 = [int(value, 16) for value in re.findall(r"\bCR0=([0-9a-f]+)", registers)]
         self.cr3 = [int(value, 16) for value in re.findall(r"\bCR3=([0-9a-f]+)", registers)]
         self.kernel = Program(kernel_elf, STRUCTURES, VARIABLES, CONSTANTS, SYMBOLS)
         self.init = Program(init_elf, [], ["config", "vms", "console", "network"])

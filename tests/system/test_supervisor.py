@@ -54,6 +54,7 @@ subnet = "10.0.0.0/24"
     micro("phoenix", "end", "how=never", 'on_crash = "restart"') + \
     micro("kept", "end", "how=panic", 'autostart = false\non_crash = "preserve"') + \
     micro("gone", "end", "how=panic", 'autostart = false\non_crash = "destroy"') + \
+    micro("wide", "end", "how=wide", 'autostart = false\non_crash = "preserve"') + \
     micro("again", "end", "how=panic", 'autostart = false\non_crash = "restart"') + \
     micro("looping", "triple_fault", "expected") + \
     micro("msr", "msr", "") + micro("mmio", "mmio", "")
@@ -130,6 +131,12 @@ def test_a_crashed_guest_is_preserved_destroyed_or_started_again_as_configured(m
     assert kept["last"] == gone["last"] == "the guest says that it has crashed (pvpanic)"
     assert re.search(r"^outside RAM", machine.command("info kept"), re.M), "nothing of it was preserved"
     assert not re.search(r"^outside RAM", machine.command("info gone"), re.M)
+
+
+def test_a_guest_that_uses_a_device_as_no_monitor_emulates_it_ends_and_the_instruction_is_said(machine):
+    machine.command("start wide")
+    last = machine.await_state("wide", "crashed", 20)["last"]
+    assert re.search(r"no emulation for the instruction.* 0f 28 ", last), last
 
 
 def test_a_guest_that_does_nothing_but_crash_or_reset_is_given_up_and_the_reason_said(machine, kind):

@@ -69,6 +69,12 @@ def test_every_frame_is_where_inits_capabilities_allow_it_and_nowhere_else(snaps
     assert {"the console's control channel", "the switch's control channel"} <= set(names)
 
 
+def test_every_cpu_runs_with_its_caches_on(snapshot):
+    """CPUs that a SIPI starts come up with CR0.CD and CR0.NW set (SDM Vol. 3A table 10-1)."""
+    assert len(snapshot.cr0) == 2
+    assert [f"{cr0:x}" for cr0 in snapshot.cr0 if cr0 & 0xE0000000 != 0x80000000] == []
+
+
 def test_a_gib_of_a_guest_is_one_page_where_the_cpu_has_such(tmp_path):
     guest = os.path.join(BUILD, "guests", "linux")
     image = disk_image(tmp_path, f"""[[vm]]
