@@ -19,13 +19,13 @@
 #define PRESENT 1u
 #define ADDRESS UINT64_C(0x000FFFFFFFFFF000)
 
-const char kernel_start[1], kernel_text_end[1], kernel_rodata_end[1], kernel_end[1];
-
 static void zero_through_tlb(void *destination, uint64_t count);
 
 #define x86_zero_quads zero_through_tlb
 #include "kernel/hostmap.c" /* NOLINT(bugprone-suspicious-include): it is the page that is zeroed which matters here */
 #undef x86_zero_quads
+
+const char kernel_start[1], kernel_text_end[1], kernel_rodata_end[1], kernel_end[1];
 
 static uint64_t table[ENTRIES];
 static uint64_t tlb[MAX_CPUS][ENTRIES];
