@@ -63,6 +63,14 @@ static void mapping_free(struct mapping *mapping)
     pool_give(space->pt.account, mapping);
 }
 
+/* What a leaf of 2^shift bytes may be used for. */
+static unsigned rights_of(const struct mapping *mapping, unsigned shift)
+{
+    bool small_code = pt_small_code && mapping->space->pt.format != &pt_format_host;
+
+    return small_code && shift > PAGE_SHIFT ? mapping->rights & ~(unsigned)PT_EXECUTE : mapping->rights;
+}
+
 /* Enter one leaf at the mapping's next address: the largest page that frame, address and length allow. */
 static enum cl_status enter_one(struct mapping *mapping, unsigned *budget)
 {
@@ -72,14 +80,15 @@ static enum cl_status enter_one(struct mapping *mapping, unsigned *budget)
 
     if (mapping->memory != NULL)
         TRY(memory_frame(mapping->memory, mapping->offset + mapping->done, budget, &leaf));
-    leaf.rights = mapping->rights;
     leaf.page_shift = leaf.page_shift < pt_largest_shift ? leaf.page_shift : pt_largest_shift;
     for (; leaf.page_shift > PAGE_SHIFT; leaf.page_shift -= 9) {
         uint64_t size = UINT64_C(1) << leaf.page_shift;
+        leaf.rights = rights_of(mapping, leaf.page_shift);
         if (is_aligned(address | leaf.frame.value, size) && left >= size &&
             pt_set(&mapping->space->pt, address, leaf) == CL_OK)
             break;
     }
+    leaf.rights = rights_of(mapping, leaf.page_shift);
     if (leaf.page_shift == PAGE_SHIFT)
         TRY(pt_set(&mapping->space->pt, address, leaf));
     mapping->done += UINT64_C(1) << leaf.page_shift;
@@ -115,6 +124,22 @@ enum cl_status memory_map(struct memory *memory, struct space *space, uint64_t o
     if (status == CL_NO_MEMORY && mapping->done == 0)
         mapping_free(mapping);
     return status;
+}
+
+enum cl_status space_fetched(struct space *space, uint64_t address)
+{
+    struct mapping *mapping = mapping_of(*find(space, address));
+    struct pt_leaf leaf;
+
+    if (mapping == NULL || mapping->address > address || !(mapping->rights & PT_EXECUTE))
+        return CL_NOT_FOUND;
+    for (;;) {
+        if (pt_get(&space->pt, address, &leaf) == NULL)
+            return CL_NOT_FOUND;
+        if (leaf.page_shift == PAGE_SHIFT)
+            return CL_OK;
+        TRY(pt_split(&space->pt, address, rights_of(mapping, leaf.page_shift - 9)));
+    }
 }
 
 enum cl_status space_map_kernel_page(struct space *space, const void *page, uint64_t address, unsigned rights)

@@ -70,6 +70,12 @@ enum cl_status memory_check(const struct memory *memory, uint64_t offset, uint64
 enum cl_status memory_map(struct memory *memory, struct space *space, uint64_t offset, uint64_t length,
                           uint64_t address, unsigned rights, uint64_t *done) CL_MUST_CHECK;
 
+/* A guest has fetched code at `address`, which its tables refused, where only small pages are code (pt_small_code): have one
+ * there. No flush: what the tables allow becomes more, and of the larger page no processor has a translation for code.
+ * CL_NOT_FOUND: there is nothing to be executed; CL_NO_MEMORY: the space's account has none for tables, without a sentence.
+ * Structure lock; at most two tables are filled. */
+enum cl_status space_fetched(struct space *space, uint64_t address) CL_MUST_CHECK;
+
 /* Map one page of the kernel's pool for ring 3 (thread, vCPU, info, trace pages). `rights` without PT_WRITE: read-only. */
 enum cl_status space_map_kernel_page(struct space *space, const void *page, uint64_t address,
                                      unsigned rights) CL_MUST_CHECK;

@@ -7,6 +7,7 @@
 #include "kernel/pool.h"
 
 unsigned pt_largest_shift = LARGE_SHIFT;
+bool pt_small_code;
 
 static unsigned level_shift(unsigned level)
 {
@@ -83,6 +84,11 @@ static uint64_t encode(const struct pt_format *format, struct pt_leaf leaf)
     return entry;
 }
 
+static void enter_table(const struct pt_format *format, uint64_t *entry, uint64_t address, const uint64_t *table)
+{
+    write_entry(entry, pool_physical(table).value | format->table | (address >> 47 == 0 ? format->table_user : 0));
+}
+
 enum cl_status pt_set(struct pt *pt, uint64_t address, struct pt_leaf leaf)
 {
     const struct pt_format *format = pt->format;
@@ -100,7 +106,7 @@ enum cl_status pt_set(struct pt *pt, uint64_t address, struct pt_leaf leaf)
         uint64_t *table = add_table(pt);
         if (table == NULL)
             return CL_NO_MEMORY;
-        write_entry(entry, pool_physical(table).value | format->table | (address >> 47 == 0 ? format->table_user : 0));
+        enter_table(format, entry, address, table);
     }
     write_entry(entry, encode(format, leaf));
     return CL_OK;
@@ -113,6 +119,25 @@ uint64_t *pt_get(const struct pt *pt, uint64_t address, struct pt_leaf *leaf)
 
     *leaf = (struct pt_leaf){ .frame = hpa(*entry & pt->format->address), .page_shift = level_shift(level) };
     return is_present(pt, *entry) ? entry : NULL;
+}
+
+enum cl_status pt_split(struct pt *pt, uint64_t address, unsigned rights)
+{
+    unsigned level;
+    uint64_t *entry = walk(pt, address, &level), *table;
+    struct pt_leaf leaf = { .rights = rights };
+
+    ASSERT(level > 1 && is_present(pt, *entry));
+    table = add_table(pt);
+    if (table == NULL)
+        return CL_NO_MEMORY;
+    leaf.page_shift = level_shift(level - 1);
+    for (uint64_t i = 0; i < PT_ENTRIES; i++) {
+        leaf.frame = hpa((*entry & pt->format->address) + (i << leaf.page_shift));
+        table[i] = encode(pt->format, leaf);
+    }
+    enter_table(pt->format, entry, address, table);
+    return CL_OK;
 }
 
 bool pt_remove_next(struct pt *pt, uint64_t *cursor, uint64_t end, unsigned *budget, struct pt_leaf *leaf)

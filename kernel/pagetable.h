@@ -24,6 +24,10 @@ extern const struct pt_format pt_format_memory; /* offset → frame of a memory 
 /* The largest page that tables of the CPU may have, host's and guests': 2 MiB, or 1 GiB. Set at boot. */
 extern unsigned pt_largest_shift;
 
+/* Guests run code from pages of 4 KiB only: a larger one is made small when code is fetched from it (space_fetched()). Set by
+ * the backend whose processor machine-checks when the size of a page changes under the code that runs there. */
+extern bool pt_small_code;
+
 struct pt {
     const struct pt_format *format;
     struct account *account; /* pays for table pages */
@@ -55,6 +59,10 @@ enum cl_status pt_set(struct pt *pt, uint64_t address, struct pt_leaf leaf) CL_M
 /* Look an address up: its entry, with frame and size in `*leaf`. NULL when nothing is mapped: then `*leaf` has the size
  * of the largest page that would fit there. */
 uint64_t *pt_get(const struct pt *pt, uint64_t address, struct pt_leaf *leaf);
+
+/* Put 512 leaves of the next smaller size, with `rights`, in the place of the large leaf of write-back memory that `address`
+ * is in: the same frames. CL_NO_MEMORY: all is as it was, without a sentence of its own. Structure lock. */
+enum cl_status pt_split(struct pt *pt, uint64_t address, unsigned rights) CL_MUST_CHECK;
 
 /* Remove the first leaf that covers anything from `*cursor` to below `end`, both in the same half of the address space,
  * and move the cursor behind it; `*leaf` has its frame and size. False when there is none: then the cursor is at `end`,

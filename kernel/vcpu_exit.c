@@ -210,6 +210,19 @@ static HANDLER enum vcpu_exit_reason handle_io(struct vcpu *vcpu, const struct v
     return VCPU_EXIT_IO;
 }
 
+/* Code was fetched where a page is: one that is too large to be code, if such are (pt_small_code). */
+static bool made_code(struct vcpu *vcpu, const struct virt_exit *exit)
+{
+    enum cl_status status;
+
+    if (!pt_small_code)
+        return false;
+    lock_acquire(&structure_lock);
+    status = space_fetched(&vcpu->vm->space, exit->memory.address);
+    lock_release(&structure_lock);
+    return status == CL_OK;
+}
+
 /* Exits whose cost nobody counts. */
 static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struct virt_exit *exit)
 {
@@ -227,6 +240,8 @@ static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struc
         schedule_yield();
         return VCPU_EXIT_NONE;
     case VIRT_EXIT_MEMORY:
+        if ((~exit->memory.flags & (VCPU_MEMORY_FETCH | VCPU_MEMORY_PRESENT)) == 0 && made_code(vcpu, exit))
+            return VCPU_EXIT_NONE;
         vcpu->page->count_memory++;
         vcpu->exit.next_rip = 0;
         vcpu->exit.memory = exit->memory;

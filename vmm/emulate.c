@@ -241,6 +241,15 @@ static enum outcome fetch_and_decode(struct emulator *e)
     return REFUSED;
 }
 
+/* Why an instruction cannot be fetched or its addresses translated. RAM is code, but for what the kernel cannot enter. */
+static const char *why_no_code(uint32_t flags)
+{
+    if (!(flags & VCPU_MEMORY_FETCH))
+        return "page tables where there is no RAM";
+    return flags & VCPU_MEMORY_PRESENT ? "the VM's account has no kernel memory left for the page table of its code"
+                                       : "the guest runs where there is no RAM";
+}
+
 static enum outcome run_instruction(struct emulator *e)
 {
     const struct vcpu_exit *exit = &e->page->exit;
@@ -251,10 +260,7 @@ static enum outcome run_instruction(struct emulator *e)
          exit->decode.intercept == VCPU_INTERCEPT_INVALID_INSTRUCTION))
         return raise_plain(e, VECTOR_UD);
     if (exit->reason == VCPU_EXIT_MEMORY && exit->memory.flags & (VCPU_MEMORY_FETCH | VCPU_MEMORY_TABLE)) {
-        (void)!refuse(e,
-                      exit->memory.flags & VCPU_MEMORY_FETCH ? "the guest runs where there is no RAM"
-                                                             : "page tables where there is no RAM",
-                      NULL, 0);
+        (void)!refuse(e, why_no_code(exit->memory.flags), NULL, 0);
         return REFUSED;
     }
     if (exit->reason == VCPU_EXIT_TASK_SWITCH) {

@@ -4,6 +4,8 @@
 #include "vmx/probe_table.h"
 
 #define CPUID_1_ECX_VMX (1u << 5)
+#define CPUID_7_EDX_ARCH_CAPABILITIES (1u << 29)
+#define ARCH_PSCHANGE_MC_NO (UINT64_C(1) << 6)
 #define BOCHS_REVISION 0x2Bu /* of its VMCS: its own choice */
 
 struct vmx_host vmx_host;
@@ -74,6 +76,16 @@ void vmx_find_faults(void)
         "ask for it");
 }
 
+/* SDM Vol. 4 table 2-2: no machine check when the size of a page changes under the code that runs there. */
+static void find_code_pages(void)
+{
+    bool tells = x86_cpuid_leaf(7).edx & CPUID_7_EDX_ARCH_CAPABILITIES;
+
+    pt_small_code = !tells || !(x86_rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_PSCHANGE_MC_NO);
+    log_line("VT-x: code of guests in large pages: %s",
+             pt_small_code ? "may machine-check this processor, pages of 4 KiB instead" : "used");
+}
+
 enum cl_status vmx_probe(uint64_t *guest_cpus)
 {
     uint64_t basic;
@@ -104,6 +116,7 @@ enum cl_status vmx_probe(uint64_t *guest_cpus)
     vmx_host.used[WORD_SECONDARY] &= ~SECONDARY_ASSIST; /* apic.c turns them on */
     if (!(vmx_host.used[WORD_EPT] & EPT_1G))
         pt_largest_shift = LARGE_SHIFT;
+    find_code_pages();
     /* an unrestricted guest is free of PE and PG */
     vmx_host.cr0_must = x86_rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
     vmx_host.cr4_must = x86_rdmsr(MSR_VMX_CR4_FIXED0);

@@ -24,6 +24,7 @@ FEATURES = {
     "bochs-skylake": ["this processor has no AMD-V", "VT-x: TPR shadow: used", "VT-x: virtual-interrupt delivery in x2APIC mode: used",
                       "VT-x: virtual interrupts: delivered by this emulator although the guest has them off, so only to VMs that ask",
                       "VT-x: VPID: used",
+                      "VT-x: code of guests in large pages: may machine-check this processor, pages of 4 KiB instead",
                       "VT-x: page-modification logging: present, unused"],
     "bochs-ryzen": ["AMD-V: next-RIP save: used", "AMD-V: flush by ASID: used", "AMD-V: PAUSE filter: used"],
 }

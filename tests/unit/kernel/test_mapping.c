@@ -160,6 +160,48 @@ static void unmap_flushes_the_guest_translations_of_every_cpu(void **state)
     assert_int_equal(space_unmap(&vm->space, 0), CL_OK);
 }
 
+static bool is_code(const struct vm *vm, uint64_t address, unsigned *shift)
+{
+    struct pt_leaf leaf;
+    const uint64_t *entry = pt_get(&vm->space.pt, address, &leaf);
+
+    assert_non_null(entry);
+    *shift = leaf.page_shift;
+    return *entry >> 63 == 0; /* the format of NPT */
+}
+
+/* Large pages may have their size changed by the guest under code that runs there: they are no code. */
+static void guests_run_code_from_small_pages_where_larger_ones_are_dangerous(void **state)
+{
+    struct memory *memory = new_memory(3 * 512, MEMORY_LARGE);
+    struct vm *vm = new_vm(new_notification());
+    uint64_t done, free_bytes;
+    unsigned shift;
+
+    (void)state;
+    pt_small_code = true;
+    while (memory_map(memory, &vm->space, 0, 2 * LARGE_SIZE, BASE, PT_READ | PT_WRITE | PT_EXECUTE, &done) != CL_OK)
+        ;
+    assert_int_equal(map_all(memory, &vm->space, 2 * LARGE_SIZE, LARGE_SIZE, 2 * BASE), CL_OK);
+    assert_false(is_code(vm, BASE, &shift));
+    assert_int_equal(shift, LARGE_SHIFT);
+    assert_int_equal(space_fetched(&vm->space, BASE + 5 * PAGE_SIZE + 7), CL_OK);
+    assert_true(is_code(vm, BASE + 5 * PAGE_SIZE, &shift));
+    assert_int_equal(shift, PAGE_SHIFT);
+    assert_false(is_code(vm, BASE + LARGE_SIZE, &shift));
+    assert_int_equal(shift, LARGE_SHIFT);
+
+    free_bytes = pool_free_bytes();
+    assert_int_equal(space_fetched(&vm->space, BASE + 6 * PAGE_SIZE), CL_OK); /* another CPU was first */
+    assert_int_equal(pool_free_bytes(), free_bytes);
+    assert_int_equal(space_fetched(&vm->space, 2 * BASE), CL_NOT_FOUND); /* no code at all */
+    assert_int_equal(space_fetched(&vm->space, BASE - 1), CL_NOT_FOUND);
+    assert_int_equal(space_fetched(&vm->space, 3 * BASE), CL_NOT_FOUND);
+    assert_int_equal(unmap_all(&vm->space, BASE), CL_OK);
+    assert_int_equal(space_fetched(&vm->space, BASE), CL_NOT_FOUND);
+    pt_small_code = false;
+}
+
 static void an_idle_cpu_lets_go_of_the_last_domains_tables(void **state)
 {
     struct domain *domain = fake_domain(fake_root);
@@ -278,6 +320,7 @@ int main(void)
         TEST(unmap_kicks_the_other_cpus),
         TEST(a_frame_is_not_reused_while_a_cpu_reaches_it),
         TEST(unmap_flushes_the_guest_translations_of_every_cpu),
+        TEST(guests_run_code_from_small_pages_where_larger_ones_are_dangerous),
         TEST(an_idle_cpu_lets_go_of_the_last_domains_tables),
         TEST(a_long_mapping_is_removed_in_pieces),
         TEST(a_mapping_under_way_can_be_removed),

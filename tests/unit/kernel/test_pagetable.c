@@ -440,6 +440,29 @@ static void a_table_stays_where_small_pages_were_and_keeps_a_large_page_out(void
     fake_pool_destroy();
 }
 
+static void a_large_leaf_is_split_into_the_same_frames(void **state)
+{
+    struct pt_leaf large = { hpa(HUGE_SIZE), HUGE_SHIFT, RW, PT_WRITE_BACK }, found;
+    uint64_t address = 3 * HUGE_SIZE + 5 * LARGE_SIZE + 7 * PAGE_SIZE, free_bytes;
+    struct pt pt;
+
+    (void)state;
+    fake_pool_create(POOL_BYTES);
+    assert_int_equal(pt_create(&pt, &pt_format_ept, NULL), CL_OK);
+    assert_int_equal(pt_set(&pt, 3 * HUGE_SIZE, large), CL_OK);
+    assert_int_equal(pt_split(&pt, address, RW), CL_OK);
+    assert_int_equal(*pt_get(&pt, address, &found), (HUGE_SIZE + 5 * LARGE_SIZE) | 0x3f3);
+    assert_int_equal(found.page_shift, LARGE_SHIFT);
+    free_bytes = pool_free_bytes();
+    assert_int_equal(pt_split(&pt, address, RWX), CL_OK);
+    assert_int_equal(free_bytes - pool_free_bytes(), PAGE_SIZE);
+    assert_int_equal(*pt_get(&pt, address, &found), (HUGE_SIZE + 5 * LARGE_SIZE + 7 * PAGE_SIZE) | 0x377);
+    assert_int_equal(found.page_shift, PAGE_SHIFT);
+    assert_int_equal(*pt_get(&pt, 4 * HUGE_SIZE - 1, &found), (2 * HUGE_SIZE - LARGE_SIZE) | 0x3f3);
+    assert_true(pt_destroy(&pt, 10));
+    fake_pool_destroy();
+}
+
 static void a_domain_is_taken_down_without_the_kernel_half_that_it_shares(void **state)
 {
     const struct pt_leaf page = { hpa(PAGE_SIZE), PAGE_SHIFT, RW, PT_WRITE_BACK };
@@ -537,6 +560,7 @@ int main(void)
         cmocka_unit_test(the_kernel_half_is_closed_to_ring_3_at_every_level),
         cmocka_unit_test(what_can_be_no_page_is_a_panic),
         cmocka_unit_test(a_table_stays_where_small_pages_were_and_keeps_a_large_page_out),
+        cmocka_unit_test(a_large_leaf_is_split_into_the_same_frames),
         cmocka_unit_test(a_domain_is_taken_down_without_the_kernel_half_that_it_shares),
         cmocka_unit_test(removal_ends_at_the_top_of_the_address_space),
         cmocka_unit_test(no_call_of_destroy_gives_back_more_than_its_budget),

@@ -555,6 +555,34 @@ static void an_illegal_ipi_to_itself_is_the_guests_error(void **state)
     assert_int_equal(vcpu->lapic.esr_collected, 1 << 5); /* send illegal vector: SDM Vol. 3A 11.5.3 */
 }
 
+/* Elsewhere the VMM would have nothing to do but to run the guest again. */
+static void code_in_a_large_page_is_made_small_without_the_vmm(void **state)
+{
+    struct virt_exit fetch = { .kind = VIRT_EXIT_MEMORY,
+                               .memory = { .address = LARGE_SIZE + 0x123,
+                                           .flags = VCPU_MEMORY_FETCH | VCPU_MEMORY_PRESENT } };
+    struct memory *memory = new_memory(512, MEMORY_LARGE);
+    struct pt_leaf leaf;
+    uint64_t done;
+
+    (void)state;
+    begin();
+    pt_small_code = true;
+    while (memory_map(memory, &vm->space, 0, LARGE_SIZE, LARGE_SIZE, PT_READ | PT_EXECUTE, &done) != CL_OK)
+        ;
+    fetch.memory.flags = VCPU_MEMORY_PRESENT | VCPU_MEMORY_WRITE;
+    assert_int_equal(vcpu_handle_exit(vcpu, &fetch), VCPU_EXIT_MEMORY);
+    fetch.memory.flags = VCPU_MEMORY_PRESENT | VCPU_MEMORY_FETCH;
+    assert_int_equal(vcpu_handle_exit(vcpu, &fetch), VCPU_EXIT_NONE);
+    assert_non_null(pt_get(&vm->space.pt, fetch.memory.address, &leaf));
+    assert_int_equal(leaf.page_shift, PAGE_SHIFT);
+    fetch.memory.address = 0x100; /* nothing is there */
+    assert_int_equal(vcpu_handle_exit(vcpu, &fetch), VCPU_EXIT_MEMORY);
+    fetch.memory.address = LARGE_SIZE;
+    pt_small_code = false;
+    assert_int_equal(vcpu_handle_exit(vcpu, &fetch), VCPU_EXIT_MEMORY);
+}
+
 /* A guest that only computes; after some entries an interrupt that is the host's ends the stay. */
 static void compute(struct vcpu *running, struct virt_exit *exit)
 {
@@ -773,6 +801,7 @@ int main(void)
         TEST(doorbells_are_added_once_and_removed),
         TEST(hlt_halts_behind_the_instruction),
         TEST(what_the_vmm_has_to_see_reaches_it_whole),
+        TEST(code_in_a_large_page_is_made_small_without_the_vmm),
         TEST(a_caught_exception_is_the_guests),
         TEST(windows_and_interrupts_only_go_round_the_loop),
         TEST(a_machine_check_is_the_end),
