@@ -129,7 +129,7 @@ build/config.path build/members.list: ;
 
 # ----------------------------------------------------------------------------------------------------------- verbs
 
-.PHONY: help setup all test-programs image run test unit system parity matrix bench soak fuzz mutate lint format loc clean distclean
+.PHONY: help setup all test-programs image run test unit system matrix bench soak fuzz mutate lint format loc clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value]"
@@ -156,9 +156,6 @@ unit: $(UNIT_TESTS) $(FUZZ_TESTS) ## the tests that run on the host
 
 system: $(IMAGE) test-images guests ## the tests that boot the image in emulators; prints which pass on which machine
 	@tools/test system tests/system
-
-parity: $(IMAGE) test-images guests ## every system test on every machine, Bochs' too: 40 minutes
-	@CLOISON_PARITY=1 tools/test system tests/system
 
 matrix: ## put what the last run of system tests found, machine by machine, into README.md
 	@tools/matrix --readme

@@ -11,8 +11,6 @@ import pytest
 
 from machines import KINDS, Kind
 
-PARITY = bool(os.environ.get("CLOISON_PARITY"))
-
 # Files whose groups begin first, because they take minutes in Bochs.
 LONGEST = ["test_linux", "test_supervisor", "test_shares", "test_micro_guests", "test_boot"]
 
@@ -32,17 +30,15 @@ def place(item):
 
 
 def pytest_configure(config):
-    """The marks of tests that one kind of machine cannot run, and of those that are run there by `make parity` only."""
-    config.addinivalue_line("markers", "minutes_in_bochs: `make test` runs it on QEMU only, `make parity` everywhere")
+    """The mark of tests that one kind of machine cannot run."""
     config.addinivalue_line("markers", "not_on(machine, why): there is no such test on this kind of machine")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Take out what is not for its machine, or not for today, and group the tests by file and machine."""
+    """Take out what is not for its machine, and group the tests by file and machine."""
     items[:] = [item for item in items
-                if all(kind_of(item).name != mark.args[0] for mark in item.iter_markers("not_on"))
-                and (PARITY or kind_of(item).emulator == "qemu" or not item.get_closest_marker("minutes_in_bochs"))]
+                if all(kind_of(item).name != mark.args[0] for mark in item.iter_markers("not_on"))]
     items.sort(key=place)
     for item in items:
         kind = kind_of(item).name

@@ -68,7 +68,6 @@ def test_the_demo_boots_pings_and_powers_off(kind, cpus, turn):
         assert machine.exit_status == 0, f"boot {turn}"
 
 
-@pytest.mark.minutes_in_bochs
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in QEMU], ids=lambda kind: kind.name)
 def test_the_demo_boots_pings_and_powers_off_in_bochs(kind):
     with kind.boot() as machine:

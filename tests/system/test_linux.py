@@ -15,8 +15,6 @@ import pytest
 from cloison import BUILD, QUICKLY, disk_image
 from machines import KINDS
 
-pytestmark = pytest.mark.minutes_in_bochs
-
 LINUX = os.path.join(BUILD, "guests", "linux")
 MICRO = os.path.join(BUILD, "guests", "micro")
 DISK_BYTES = 1 << 20
@@ -348,10 +346,11 @@ def test_a_guests_clock_runs_as_fast_as_the_host(machine, kind):
 
 def test_dmesg_has_no_warning_that_a_kvm_guest_would_not_show(machine):
     for name in ("alpha", "beta"):
-        lines = in_guest(machine, name, "dmesg -r").splitlines()
-        assert len(lines) > 100
-        odd = [line for line in lines if re.match("<[0-4]>", line) and not any(re.search(o, line) for o in ORDINARY)]
-        odd += [line for line in lines if re.search(SUSPICIOUS, line) and line not in odd]
+        # the guest picks the lines: all of them take half a minute through the serial port of a machine in Bochs
+        count, *lines = in_guest(machine, name, "dmesg -r >/tmp/dmesg; wc -l </tmp/dmesg; "
+                                                f'grep -E "^<[0-4]>|{SUSPICIOUS}" /tmp/dmesg || true').splitlines()
+        assert int(count) > 100
+        odd = [line for line in lines if re.search(SUSPICIOUS, line) or not any(re.search(o, line) for o in ORDINARY)]
         assert not odd, f"{name}: " + "\n".join(odd)
 
 

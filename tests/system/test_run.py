@@ -10,8 +10,6 @@ from cloison import BUILD, QUICKLY
 from emulator import ROOT
 from machines import KINDS, on_each
 
-pytestmark = pytest.mark.minutes_in_bochs
-
 LINUX = os.path.join(BUILD, "guests", "linux")
 MICRO = os.path.join(BUILD, "guests", "micro")
 DISK_BYTES = 1 << 20

@@ -11,8 +11,6 @@ import pytest
 from cloison import BUILD, QUICKLY, disk_image
 from machines import KINDS
 
-pytestmark = pytest.mark.minutes_in_bochs
-
 LINUX = os.path.join(BUILD, "guests", "linux")
 MICRO = os.path.join(BUILD, "guests", "micro")
 SECONDS = 6

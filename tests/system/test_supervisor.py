@@ -13,8 +13,6 @@ import pytest
 from cloison import BUILD, QUICKLY, Cloison, disk_image
 from machines import KINDS, on_each
 
-pytestmark = pytest.mark.minutes_in_bochs
-
 LINUX = os.path.join(BUILD, "guests", "linux")
 MICRO = os.path.join(BUILD, "guests", "micro")
 
