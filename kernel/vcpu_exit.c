@@ -210,13 +210,25 @@ static HANDLER enum vcpu_exit_reason handle_io(struct vcpu *vcpu, const struct v
     return VCPU_EXIT_IO;
 }
 
+/* What the processor, which works on the local APIC, does not do of it. */
+static HANDLER enum vcpu_exit_reason handle_apic(struct vcpu *vcpu, const struct virt_exit *exit)
+{
+    struct vlapic_access access = { .bits = VLAPIC_ENDS, .vector = exit->vector };
+
+    if (exit->kind == VIRT_EXIT_SELF_IPI) {
+        access = (struct vlapic_access){ .write = true, .value = exit->vector };
+        (void)!vlapic_msr(&vcpu->lapic, MSR_X2APIC_FIRST + VLAPIC_REG_SELF_IPI, &access); /* an error of the guest's */
+    } else {
+        vcpu_apic_accessed(vcpu, &access);
+    }
+    return VCPU_EXIT_NONE;
+}
+
 /* Code was fetched where a page is: one that is too large to be code, if such are (pt_small_code). */
-static bool made_code(struct vcpu *vcpu, const struct virt_exit *exit)
+static HANDLER bool made_code(struct vcpu *vcpu, const struct virt_exit *exit)
 {
     enum cl_status status;
 
-    if (!pt_small_code)
-        return false;
     lock_acquire(&structure_lock);
     status = space_fetched(&vcpu->vm->space, exit->memory.address);
     lock_release(&structure_lock);
@@ -240,7 +252,8 @@ static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struc
         schedule_yield();
         return VCPU_EXIT_NONE;
     case VIRT_EXIT_MEMORY:
-        if ((~exit->memory.flags & (VCPU_MEMORY_FETCH | VCPU_MEMORY_PRESENT)) == 0 && made_code(vcpu, exit))
+        if (pt_small_code && (~exit->memory.flags & (VCPU_MEMORY_FETCH | VCPU_MEMORY_PRESENT)) == 0 &&
+            made_code(vcpu, exit))
             return VCPU_EXIT_NONE;
         vcpu->page->count_memory++;
         vcpu->exit.next_rip = 0;
@@ -267,14 +280,8 @@ static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struc
     case VIRT_EXIT_TRIPLE_FAULT:
         return VCPU_EXIT_TRIPLE_FAULT;
     case VIRT_EXIT_EOI:
-        vcpu_apic_accessed(vcpu, &(struct vlapic_access){ .bits = VLAPIC_ENDS, .vector = exit->vector });
-        return VCPU_EXIT_NONE;
-    case VIRT_EXIT_SELF_IPI: {
-        struct vlapic_access access = { .write = true, .value = exit->vector };
-
-        (void)!vlapic_msr(&vcpu->lapic, MSR_X2APIC_FIRST + VLAPIC_REG_SELF_IPI, &access); /* an error of the guest's */
-        return VCPU_EXIT_NONE;
-    }
+    case VIRT_EXIT_SELF_IPI:
+        return handle_apic(vcpu, exit);
     case VIRT_EXIT_INVALID_STATE:
         log_line("VM %s: the CPU refused to enter vCPU %u; broken rules:", vcpu->vm->name, vcpu->index);
         if (virt->vcpu_audit(vcpu) == 0)

@@ -207,7 +207,7 @@ static void build_topology(struct builder *b, const struct cpuid_options *option
                                     .ecx = 2u << 8 | 1 });
 }
 
-static void build_xsave(struct builder *b)
+static void build_xsave(struct builder *b, const struct cpuid_options *options)
 {
     uint64_t xcr0 = b->policy->xcr0;
     struct vm_cpuid_entry one = host_leaf(b, 0xD, 1);
@@ -215,6 +215,8 @@ static void build_xsave(struct builder *b)
 
     if (xcr0 == 0)
         return;
+    if (options->no_xsavec)
+        one.eax &= ~(uint32_t)XSAVEC;
     for (uint32_t sub = 2; sub < 32; sub++) {
         struct vm_cpuid_entry e = host_leaf(b, 0xD, sub);
 
@@ -305,7 +307,7 @@ enum cl_status cpuid_build(struct cpuid_policy *policy, const struct vm_cpuid_en
     build_caches(&b, options);
     put_words(&b, 6, BIT(2), 0, 0, 0); /* the APIC timer always runs */
     build_topology(&b, options);
-    build_xsave(&b);
+    build_xsave(&b, options);
     build_extended(&b, options);
     build_hypervisor(&b, options);
     return b.full ? CL_LIMIT : CL_OK;

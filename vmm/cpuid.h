@@ -21,6 +21,7 @@ struct cpuid_options {
     uint64_t tsc_hz;
     uint64_t apic_hz; /* of the local APIC's timer */
     uint64_t xcr0;    /* XSAVE components that guests may have */
+    bool no_xsavec;   /* guests are not to have it: xsavec.h */
 };
 
 /* Make the policy out of the host's leaves (`host`, in any order, VM_CPUID_SUBLEAF where subleaves count). CL_LIMIT:

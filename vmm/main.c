@@ -19,6 +19,7 @@
 #include "vmm/msr_policy.h"
 #include "vmm/pm.h"
 #include "vmm/wiring.h"
+#include "vmm/xsavec.h"
 
 #define STATE_VERSION 1
 #define CPUID_PER_CALL (THREAD_PAGE_DATA_MAX / sizeof(struct vm_cpuid_entry))
@@ -135,9 +136,13 @@ static void set_policies(struct monitor *m)
     const struct cpuid_options options = { .cpus = m->cpus,
                                            .tsc_hz = m->tsc_hz,
                                            /* the local APIC's timer counts TSC ticks */ .apic_hz = m->tsc_hz,
-                                           .xcr0 = cl_info()->xcr0 };
+                                           .xcr0 = cl_info()->xcr0,
+                                           .no_xsavec = !xsavec_works(cl_info()->xcr0) };
     unsigned count = read_host_cpuid(leaves);
     const struct vm_msr_entry *msrs;
+
+    if (options.no_xsavec)
+        cl_log("XSAVEC is hidden from the guest: this processor's stores AVX state where XRSTOR does not look for it");
 
     need(cpuid_build(&m->cpuid, leaves, count, &options), "CPUID of the VM");
     for (unsigned at = 0; at < m->cpuid.count; at += CPUID_PER_CALL) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c: XSETBV takes what CPUID leaf Dh announces and refuses the rest (SDM Vol. 1 13.3, Vol. 2C "XSETBV"). */
+/* main.c: XSETBV takes what CPUID leaf Dh announces and refuses the rest (SDM Vol. 1 13.3, Vol. 2C "XSETBV"); XSAVEC stores
+ * what it announces where it says (13.4.3). */
 #include "paging.h"
 #include "trap.h"
 
@@ -42,6 +43,25 @@ static void check_across_control_registers(uint64_t all)
     CHECK(xsetbv_try(0, all), "XSETBV refuses %#lx", all);
 }
 
+#define CPUID_D_1_EAX_XSAVEC (1u << 1)
+#define AVX_OFFSET 576
+
+/* Whose XSAVEC is wrong is not to announce it: a system that switches tasks with it loses registers. */
+static void check_compaction(void)
+{
+    static uint8_t area[1024] __attribute__((aligned(64)));
+
+    if (!(cpuid(0xD, 1).eax & CPUID_D_1_EAX_XSAVEC))
+        return;
+    asm volatile("vcmptrueps %%ymm0, %%ymm0, %%ymm0\n\t"
+                 "xsavec %0\n\t"
+                 "vxorps %%ymm0, %%ymm0, %%ymm0"
+                 : "+m"(area)
+                 : "a"(XCR0_SSE | XCR0_AVX), "d"(0)
+                 : "memory");
+    CHECK_DEPARTURE("xsavec", area[AVX_OFFSET] == 0xFF, "XSAVEC does not store AVX state behind the header");
+}
+
 void micro_main(void)
 {
     struct cpuid_result supported;
@@ -65,6 +85,9 @@ void micro_main(void)
     (void)cpuid(0, 0);
     CHECK_EQUAL(xgetbv(0), all, "XCR0 behind an exit");
     check_across_control_registers(all);
+
+    if (all & XCR0_AVX)
+        check_compaction();
 
     refuse(0, 0, "XCR0 without x87");
     refuse(0, XCR0_SSE, "SSE without x87");

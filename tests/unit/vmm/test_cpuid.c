@@ -161,7 +161,13 @@ static void the_compacted_size_has_no_gaps_but_for_alignment(void **unused)
     query(0xD, 0, r);
     assert_int_equal(r[2], 2688);
     query(0xD, 1, r);
+    assert_int_equal(r[0], 7);
     assert_int_equal(r[1], 576 + 256 + 64 + 512 + 1024);
+    avx512.no_xsavec = true;
+    assert_int_equal(cpuid_build(&policy, host, sizeof(host) / sizeof(host[0]), &avx512), CL_OK);
+    query(0xD, 1, r);
+    assert_int_equal(r[0], 7 & ~2);
+    assert_int_equal(r[1], 0);
 }
 
 static void an_intel_host_keeps_its_cache_leaf(void **unused)
