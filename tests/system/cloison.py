@@ -14,8 +14,7 @@ import emulator
 BUILD = os.path.join(emulator.ROOT, "build")
 
 # Arguments for a Linux kernel. It would try out all its ciphers before it starts init: 7 of 15 s of its time in Bochs.
-# And it would use XSAVEC, which loses registers in Bochs (docs/limits.md): processes crash.
-QUICKLY = "quiet cryptomgr.notests clearcpuid=321"
+QUICKLY = "quiet cryptomgr.notests"
 
 
 def image_tool(*words):
