@@ -10,11 +10,11 @@ import re
 
 import pytest
 
+import emulator
 from cloison import BUILD, disk_image
 from machines import KINDS
 
 QEMU = [kind for kind in KINDS if kind.emulator == "qemu"]
-BOCHS_MHZ = 100  # `ips` of tools/emulator.py: what counts is what a clock says
 BOOTS = int(os.environ.get("CLOISON_BOOTS", "2"))
 HELLO = f"""
 [host]
@@ -38,7 +38,7 @@ def test_a_machine_of_any_size_starts_all_its_cpus_and_runs_a_vm(tmp_path, kind,
         assert started[2] == started[3] == str(cpus)
         assert 0.9 * memory < int(started[1]) <= memory
         if kind.emulator == "bochs":  # whose CPUID 15h and 16h, and the processor's name, say gigahertz
-            assert abs(int(re.search(r"^cloison: CPU: .* TSC (\d+) MHz", machine.log, re.M)[1]) - BOCHS_MHZ) <= 1
+            assert abs(int(re.search(r"^cloison: CPU: .* TSC (\d+) MHz", machine.log, re.M)[1]) - emulator.BOCHS_HZ / 1e6) <= 1
         machine.expect("^small: micro: hello PASS", 30)
         assert machine.wait(30) == "shutdown"
     assert re.search("^cloison: stopped$", machine.log, re.M)
