@@ -142,7 +142,7 @@ static void set_policies(struct monitor *m)
     const struct vm_msr_entry *msrs;
 
     if (options.no_xsavec)
-        cl_log("XSAVEC is hidden from the guest: this processor's stores AVX state where XRSTOR does not look for it");
+        cl_log("XSAVEC is hidden from the guest: it stores AVX state where XRSTOR does not look");
 
     need(cpuid_build(&m->cpuid, leaves, count, &options), "CPUID of the VM");
     for (unsigned at = 0; at < m->cpuid.count; at += CPUID_PER_CALL) {

@@ -27,15 +27,21 @@ static size_t read_all(uint64_t *position)
     return length;
 }
 
-/* The kernel prints what comes before init's line about the take-over. */
+/* The kernel prints what comes before init's line about the take-over. A console that is started again begins with what the
+ * kernel says of the death of the last one. */
 void log_skip_to_take_over(void)
 {
+    static const char dies[] = "cloison: domain console stopped";
     uint64_t position = 0;
-    size_t length = read_all(&position), mark = strlen(CONSOLE_TAKES_OVER), start = length;
+    size_t length = read_all(&position), start = length, died = length, behind = strlen(CONSOLE_TAKES_OVER);
 
-    for (size_t at = 0; at + mark <= length; at++) {
-        if (memcmp(pieces + at, CONSOLE_TAKES_OVER, mark) == 0)
-            start = at + mark;
+    for (size_t at = 0; at + behind <= length; at++) {
+        if (died == length && at + sizeof(dies) <= length && memcmp(pieces + at, dies, sizeof(dies) - 1) == 0)
+            died = at;
+        if (memcmp(pieces + at, CONSOLE_TAKES_OVER, behind) == 0) {
+            start = died != length ? died : at + behind;
+            died = length;
+        }
     }
     console.log_position = position - (length - start);
     if (start < length && pieces[start] == '\n')

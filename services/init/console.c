@@ -14,8 +14,7 @@
 #include "lib/syscall.h"
 #include "services/protocol/stream.h"
 
-#define ANSWER_NS (UINT64_C(1000) * 1000 * 1000)
-#define LAST_LINE_NS (UINT64_C(3000) * 1000 * 1000)
+#define ANSWER_NS (UINT64_C(10) * 1000 * 1000 * 1000) /* 115 KB of other output at 115,200 baud */
 #define UART_PORT 0x3F8
 #define UART_PORTS 8
 #define UART_IRQ 4
@@ -169,7 +168,7 @@ void console_last_line(const char *text)
 
     snprintf(line.text, sizeof(line.text), "%s", text);
     if (!console.program.alive || link_send(&console.link, OPERATOR_LAST_LINE, 0, &line, sizeof(line)) != CL_OK ||
-        !await_console(OPERATOR_DRAINED, 0, LAST_LINE_NS))
+        !await_console(OPERATOR_DRAINED, 0, ANSWER_NS))
         cl_log("%s", text);
 }
 
