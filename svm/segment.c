@@ -37,16 +37,9 @@ static struct vmcb_segment from_normal(unsigned name, const struct vcpu_segment 
     };
 }
 
-/* Not `all`: VCPU_GROUP_CODE. */
-void svm_segments_get(struct vmcb_save *save, struct vcpu_page *page, bool all)
+/* A function of its own, so that the next one needs no registers for it. */
+static __attribute__((noinline)) void get_all(struct vmcb_save *save, struct vcpu_page *page)
 {
-    if (!all && (save->efer & EFER_LMA) && (save->cs.attributes & VMCB_SEGMENT_LONG)) {
-        page->segment[SEG_CS].attributes = normal_attributes(save, SEG_CS, &save->cs);
-        page->segment[SEG_SS].attributes = normal_attributes(save, SEG_SS, &save->ss);
-        page->segment[SEG_FS].base = save->fs.base;
-        page->segment[SEG_GS].base = save->gs.base;
-        return;
-    }
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         const struct vmcb_segment *from = segment_of(save, i);
 
@@ -58,6 +51,19 @@ void svm_segments_get(struct vmcb_save *save, struct vcpu_page *page, bool all)
     guest_segments_normalise(page);
     page->gdtr = (struct vcpu_table){ .base = save->gdtr.base, .limit = save->gdtr.limit & UINT16_MAX };
     page->idtr = (struct vcpu_table){ .base = save->idtr.base, .limit = save->idtr.limit & UINT16_MAX };
+}
+
+/* Not `all`: VCPU_GROUP_CODE. */
+void svm_segments_get(struct vmcb_save *save, struct vcpu_page *page, bool all)
+{
+    if (all || !(save->efer & EFER_LMA) || !(save->cs.attributes & VMCB_SEGMENT_LONG)) {
+        get_all(save, page);
+        return;
+    }
+    page->segment[SEG_CS].attributes = normal_attributes(save, SEG_CS, &save->cs);
+    page->segment[SEG_SS].attributes = normal_attributes(save, SEG_SS, &save->ss);
+    page->segment[SEG_FS].base = save->fs.base;
+    page->segment[SEG_GS].base = save->gs.base;
 }
 
 /* In normal form. */

@@ -119,6 +119,7 @@ def boot(image, **options):
 def collect(kind, image, workshop):
     """What the guest says until it begins to turn in circles, {name: number}, and a record of it turning."""
     if kind == "bochs-vmx":
+        emulator.BOCHS_HZ = 100000000  # a timer's tick is an interrupt in what is counted
         machine = emulator.Machine("bochs", "corei7_skylake_x", smp=1, memory=1024, image=image, script=LOOK)
     else:
         machine = boot(image)
