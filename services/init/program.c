@@ -297,6 +297,8 @@ void program_destroy(struct program *program)
     if (!program->alive)
         return;
     program->alive = false;
+    if (program->domain != 0) /* first: its threads would run into what is not there any more */
+        (void)!cl_object_destroy(program->domain);
     if (program->account != 0) {
         status = cl_object_destroy(program->account);
         if (status != CL_OK && status != CL_BAD_CAPABILITY)
