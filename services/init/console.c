@@ -15,6 +15,7 @@
 #include "services/protocol/stream.h"
 
 #define ANSWER_NS (UINT64_C(10) * 1000 * 1000 * 1000) /* 115 KB of other output at 115,200 baud */
+#define RETRY_NS (UINT64_C(10) * 1000 * 1000)
 #define UART_PORT 0x3F8
 #define UART_PORTS 8
 #define UART_IRQ 4
@@ -81,6 +82,21 @@ enum cl_status console_give(struct vm *vm)
                        MAP_READ | MAP_WRITE, NULL);
 }
 
+/* Send the console what it must not miss: while it has a slow line to write to, its ring may be full. */
+static enum cl_status tell_console(uint32_t kind, const void *message, uint32_t length)
+{
+    uint64_t end_ns = cl_monotonic_ns() + ANSWER_NS, bits;
+    enum cl_status status;
+
+    while ((status = link_send(&console.link, kind, 0, message, length)) == CL_BUSY && cl_monotonic_ns() < end_ns) {
+        if (cl_wait(program_init_events(), cl_deadline_after_ns(RETRY_NS), &bits) == CL_OK)
+            program_note_bits(bits);
+        if (program_fault_noted(PROGRAM_INDEX_CONSOLE))
+            return CL_STOPPED;
+    }
+    return status;
+}
+
 void console_attach(struct vm *vm)
 {
     struct operator_stream stream = { .number = vm->number };
@@ -93,7 +109,7 @@ void console_attach(struct vm *vm)
         cable_give_late(&vm->console_cable, &console.program, vm->number, CHANNEL_SIDE_B,
                         CONSOLE_EVENT_STREAM(vm->number), vm->events, UINT64_C(1) << VMM_EVENT_CONSOLE, &stream.wire);
     if (status == CL_OK) {
-        status = link_send(&console.link, OPERATOR_STREAM_ATTACH, 0, &stream, sizeof(stream));
+        status = tell_console(OPERATOR_STREAM_ATTACH, &stream, sizeof(stream));
         if (status != CL_OK)
             cable_take_late(&console.program, vm->number);
     }
@@ -141,7 +157,7 @@ void console_detach(struct vm *vm)
     vm->stream_attached = false;
     if (!console.program.alive)
         return;
-    if (link_send(&console.link, OPERATOR_STREAM_DETACH, 0, &stream, sizeof(stream)) != CL_OK ||
+    if (tell_console(OPERATOR_STREAM_DETACH, &stream, sizeof(stream)) != CL_OK ||
         !await_console(OPERATOR_STREAM_DROPPED, vm->number, ANSWER_NS))
         cl_log("the console does not let go of %s's stream", vm->config->name);
     cable_take_late(&console.program, vm->number);
@@ -167,7 +183,7 @@ void console_last_line(const char *text)
     struct operator_text line;
 
     snprintf(line.text, sizeof(line.text), "%s", text);
-    if (!console.program.alive || link_send(&console.link, OPERATOR_LAST_LINE, 0, &line, sizeof(line)) != CL_OK ||
+    if (!console.program.alive || tell_console(OPERATOR_LAST_LINE, &line, sizeof(line)) != CL_OK ||
         !await_console(OPERATOR_DRAINED, 0, ANSWER_NS))
         cl_log("%s", text);
 }
