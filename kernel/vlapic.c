@@ -630,7 +630,6 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
     bool enable = s->apic_base & VLAPIC_BASE_ENABLE, x2apic = s->apic_base & VLAPIC_BASE_X2APIC;
     bool armed = s->timer_due_tsc != VLAPIC_TIMER_NEVER, counting = s->reg[VLAPIC_REG_INITIAL_COUNT] != 0;
     enum timer_mode mode = mode_of(s->reg[VLAPIC_REG_LVT_TIMER]);
-    uint32_t events = s->flags * VLAPIC_EVENT_NMI | changed(l);
 
     if ((s->apic_base & BASE_RESERVED) || (x2apic && !enable))
         return refuse(CL_BAD_ARGUMENT, "local APIC state: IA32_APIC_BASE cannot be %lx", s->apic_base);
@@ -647,11 +646,11 @@ enum cl_status vlapic_state_set(struct vlapic *l, const struct vlapic_state *s)
     l->timer_due = s->timer_due_tsc;
     for (unsigned reg = 0; reg < VLAPIC_REG_COUNT; reg++)
         set(l, reg, s->reg[reg]);
-    for (unsigned word = 0; word < 8; word++)
-        events |= s->reg[VLAPIC_REG_IRR + word] != 0 ? 1u << word : 0;
+    WRITE_ONCE(l->isr_top, highest(l, VLAPIC_REG_ISR, 8));
     for (unsigned word = 0; word < 8; word++)
         WRITE_ONCE(l->request[word], 0);
-    WRITE_ONCE(l->isr_top, highest(l, VLAPIC_REG_ISR, 8));
-    __atomic_store_n(&l->events, events, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&l->events, s->flags * VLAPIC_EVENT_NMI | changed(l), __ATOMIC_SEQ_CST);
+    for (unsigned word = 0; word < 8; word++)
+        settle_word(l, word);
     return CL_OK;
 }

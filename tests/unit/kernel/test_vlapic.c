@@ -873,6 +873,50 @@ static void nothing_is_lost_between_concurrent_accept_and_take(void **state)
     check_invariants();
 }
 
+/* A restore forgets what came before it; what comes meanwhile is forgotten with it, or waits and is known of. */
+#define RESTORES 100000
+static uint32_t restores_begun, sent;
+
+static void *sender_to_restored(void *argument)
+{
+    const struct vlapic_message message = { .vector = 32 };
+
+    (void)argument;
+    for (uint32_t round = 1; round <= RESTORES; round++) {
+        while (__atomic_load_n(&restores_begun, __ATOMIC_ACQUIRE) != round)
+            sched_yield();
+        for (volatile uint32_t pause = round % 512; pause > 0; pause--)
+            ;
+        ignore(vlapic_accept(&apic, &message));
+        __atomic_store_n(&sent, round, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+static void a_restore_loses_track_of_no_interrupt_that_comes_meanwhile(void **state)
+{
+    struct vlapic_state idle;
+    unsigned forgotten = 0;
+    pthread_t thread;
+
+    (void)state;
+    vlapic_state_get(&apic, &idle);
+    restores_begun = sent = 0;
+    assert_int_equal(pthread_create(&thread, NULL, sender_to_restored, NULL), 0);
+    for (uint32_t round = 1; round <= RESTORES; round++) {
+        ignore(accept(VLAPIC_FIXED, 33, false));
+        __atomic_store_n(&restores_begun, round, __ATOMIC_RELEASE);
+        if (vlapic_state_set(&apic, &idle) != CL_OK)
+            forgotten++;
+        while (__atomic_load_n(&sent, __ATOMIC_ACQUIRE) != round)
+            sched_yield();
+        if (apic.request[1] != 0 && !(apic.events & 1u << 1))
+            forgotten++;
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(forgotten, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -906,6 +950,7 @@ int main(void)
         cmocka_unit_test_setup(hostile_accesses_keep_a_state_that_can_be_saved_and_restored, setup),
         cmocka_unit_test_setup(a_restore_takes_all_or_nothing, setup),
         cmocka_unit_test_setup(nothing_is_lost_between_concurrent_accept_and_take, setup),
+        cmocka_unit_test_setup(a_restore_loses_track_of_no_interrupt_that_comes_meanwhile, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
