@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* audit_rules_table.c: the rules of VMRUN, one line each: what is wrong, where the manual says so, when, the value.
  *
- * In the order of APM Vol. 2 15.5.1, then 15.16, 15.20 and 15.25. A rule is about one thing: one that presupposes another is written so that breaking
- * the other does not name it too.
+ * In the order of APM Vol. 2 15.5.1, then 15.16, 15.20 and 15.25. A rule is about one thing: one that presupposes another
+ * is written so that breaking the other does not name it too.
  */
 #include "svm/audit.h"
 #include "svm/state_table.h"

@@ -87,8 +87,7 @@ void svm_vcpu_window(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_t
     svm->special = (svm->special & ~(uint32_t)SPECIAL_WINDOW) | (wanted ? SPECIAL_WINDOW : 0);
 }
 
-/* Before an entry that is not on the fast path. While stepping no window is
- * armed: the end of the step is an exit by itself. */
+/* Before an entry that is not on the fast path. While stepping no window is armed: the end of the step is an exit by itself. */
 void svm_event_prepare(struct svm_vcpu *svm)
 {
     struct vmcb *vmcb = svm->vmcb;

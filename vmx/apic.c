@@ -5,8 +5,8 @@
  * processor delivers what IRR has and serves accesses to what needs nobody else; all the rest exits as ever. In xAPIC mode
  * the accesses come through memory and a VMM that decodes them, and everything is kernel/vlapic.c's.
  *
- * Nothing of the page may change under a processor that is in the guest (25.11.4): what other CPUs send waits in
- * `request` until the kick has brought the guest out.
+ * Nothing that the processor reads of the page may change while it is in the guest (25.11.4): what other CPUs send waits in
+ * `request` until the kick has brought the guest out. TMR may: its reads exit, and for ends there is the EOI-exit bitmap.
  */
 #include "kernel/pool.h"
 #include "vmx/instructions.h"
