@@ -246,7 +246,8 @@ static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struc
     case VIRT_EXIT_HLT:
         vcpu->page->count_hlt++;
         advance(vcpu, exit, LENGTH_HLT);
-        vcpu->activity = VCPU_HALTED;
+        if ((vcpu->page->rflags & RFLAGS_TF) == 0) /* a single step's trap ends the halt at once (SDM Vol. 2A HLT) */
+            vcpu->activity = VCPU_HALTED;
         return VCPU_EXIT_NONE;
     case VIRT_EXIT_PAUSE:
         schedule_yield();

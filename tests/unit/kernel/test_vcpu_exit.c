@@ -460,6 +460,17 @@ static void hlt_halts_behind_the_instruction(void **state)
     assert_int_equal(vcpu->page->count_hlt, 1);
 }
 
+static void a_single_step_over_hlt_does_not_halt(void **state)
+{
+    (void)state;
+    begin();
+    vcpu->activity = VCPU_RUNNING;
+    vcpu->page->rflags |= RFLAGS_TF;
+    assert_int_equal(take(VIRT_EXIT_HLT, 1), VCPU_EXIT_NONE);
+    expect_advance(1); /* with which the trap is pending */
+    assert_int_equal(vcpu->activity, VCPU_RUNNING);
+}
+
 static void what_the_vmm_has_to_see_reaches_it_whole(void **state)
 {
     struct virt_exit memory = { .kind = VIRT_EXIT_MEMORY,
@@ -800,6 +811,7 @@ int main(void)
         TEST(a_doorbell_rings_for_its_port_and_width),
         TEST(doorbells_are_added_once_and_removed),
         TEST(hlt_halts_behind_the_instruction),
+        TEST(a_single_step_over_hlt_does_not_halt),
         TEST(what_the_vmm_has_to_see_reaches_it_whole),
         TEST(code_in_a_large_page_is_made_small_without_the_vmm),
         TEST(a_caught_exception_is_the_guests),
