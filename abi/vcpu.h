@@ -112,8 +112,9 @@ enum vcpu_activity { VCPU_RUNNING = 0, VCPU_HALTED = 1, VCPU_WAIT_FOR_SIPI = 2 }
 /* Normal form: CR2 and DR6 hold the payload already. INT n, INT3 and INTO are no events, for RIP stands on the
  * instruction and running it raises them; they can be set, and are given out as none. Before an NMI that is to be
  * delivered NMIs are not blocked. An interrupt or NMI that was taken, and on whose way into the guest an exception was
- * met, is deferred: that exception goes first, and nothing else but exceptions before the guest can take it. In
- * an interrupt shadow the trap of a single step is not told as a pending one: RFLAGS.TF says it. */
+ * met, is deferred: that exception goes first, and nothing else but exceptions before the guest can take it. A vCPU
+ * that is halted has no event and no pending trap: one that is set with them runs. In an interrupt shadow the trap of
+ * a single step is not told as a pending one: RFLAGS.TF says it. */
 struct vcpu_events {
     uint8_t type; /* enum vcpu_event_type: to be delivered at the next entry */
     uint8_t vector;

@@ -77,8 +77,12 @@ enum cl_status vcpu_set_groups(struct vcpu *vcpu, uint32_t groups)
         virt->vcpu_get(vcpu, VCPU_GROUP_CONTROL);
         vcpu->osxsave = (vcpu->page->cr4 & CR4_OSXSAVE) != 0;
     }
-    if ((groups & VCPU_GROUP_EVENTS) != 0)
-        vcpu->activity = READ_ONCE(vcpu->page->event.activity);
+    if ((groups & VCPU_GROUP_EVENTS) != 0) {
+        struct vcpu_events event = *(const volatile struct vcpu_events *)&vcpu->page->event;
+        bool ends_halt = event.type != VCPU_EVENT_NONE || event.pending_debug != 0; /* SDM Vol. 3C 27.7.2, 27.7.3 */
+
+        vcpu->activity = ends_halt && event.activity == VCPU_HALTED ? VCPU_RUNNING : event.activity;
+    }
     return CL_OK;
 }
 

@@ -746,6 +746,24 @@ static void what_was_deferred_comes_before_everything_else(void **state)
     assert_int_equal(fake->injected, 2);
 }
 
+static void an_event_that_is_set_ends_a_halt(void **state)
+{
+    static const struct vcpu_events ends[] = { { .type = VCPU_EVENT_INTERRUPT, .vector = 0x40 },
+                                               { .pending_debug = 1u << 14 } };
+
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < ARRAY_SIZE(ends); i++) {
+        vcpu->page->event = ends[i];
+        vcpu->page->event.activity = VCPU_HALTED;
+        assert_int_equal(vcpu_set_groups(vcpu, VCPU_GROUP_EVENTS), CL_OK);
+        assert_int_equal(vcpu->activity, VCPU_RUNNING);
+    }
+    vcpu->page->event = (struct vcpu_events){ .activity = VCPU_HALTED };
+    assert_int_equal(vcpu_set_groups(vcpu, VCPU_GROUP_EVENTS), CL_OK);
+    assert_int_equal(vcpu->activity, VCPU_HALTED);
+}
+
 /* The handler halts before it returns. */
 static void a_deferred_interrupt_wakes_a_halted_vcpu(void **state)
 {
@@ -826,6 +844,7 @@ int main(void)
         TEST(a_processor_that_works_on_the_local_apic_takes_its_interrupts_itself),
         TEST(what_was_deferred_comes_when_the_guest_can_take_it),
         TEST(what_was_deferred_comes_before_everything_else),
+        TEST(an_event_that_is_set_ends_a_halt),
         TEST(a_deferred_interrupt_wakes_a_halted_vcpu),
         TEST(a_guest_is_not_entered_before_its_next_tick_is_programmed),
     };
