@@ -100,10 +100,11 @@ struct virt_ops {
 
     /* Can an interrupt (or, `nmi`, an NMI) be injected at the next entry? */
     bool (*vcpu_interruptible)(struct vcpu *vcpu, bool nmi);
-    /* Inject at the next entry; only when nothing else is queued. */
+    /* Inject at the next entry. Only an exception may come while something is queued: it takes the place of an exception,
+     * and an interrupt or NMI is deferred (vcpu_defer()). */
     void (*vcpu_inject)(struct vcpu *vcpu, enum vcpu_event_type type, uint8_t vector, bool has_error, uint32_t error);
     /* Ask for an exit as soon as an interrupt or NMI can be taken, or CR8 falls below the threshold, if it is not 0; turn
-     * the wish off again. Where vcpu->lapic.assisted: go on with the local APIC as it is now. */
+     * the wish off again. Where vcpu->lapic.hardware: go on with the local APIC, and in the mode, as it is now. */
     void (*vcpu_window)(struct vcpu *vcpu, bool interrupt, bool nmi, unsigned cr8_threshold);
     /* The instruction is done: RIP = next_rip, interrupt shadow over, single-step trap pending if RFLAGS.TF. */
     void (*vcpu_advance)(struct vcpu *vcpu, uint64_t next_rip);
