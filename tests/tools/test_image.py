@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -56,6 +57,14 @@ def test_a_program_goes_in_without_what_only_a_debugger_reads(tmp_path):
         subprocess.run(["cpio", "-id", "--quiet"], stdin=archive, cwd=tmp_path, check=True)
     assert b".debug_info" in program.read_bytes() and b".debug_info" not in (tmp_path / "kernel.elf").read_bytes()
     assert loaded and [line for line in segments(tmp_path / "kernel.elf") if "LOAD" in line] == loaded
+
+
+def test_a_machine_without_objcopy_is_told_so(tmp_path):
+    (tmp_path / "program").write_bytes(b"\x7fELF")
+    done = subprocess.run([sys.executable, IMAGE, "system", "-o", tmp_path / "s.img",
+                           f"kernel.elf={tmp_path / 'program'}"],
+                          env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "objcopy" in done.stderr and "Traceback" not in done.stderr
 
 
 def segments(program):
