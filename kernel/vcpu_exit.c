@@ -224,6 +224,10 @@ static HANDLER enum vcpu_exit_reason handle_apic(struct vcpu *vcpu, const struct
     return VCPU_EXIT_NONE;
 }
 
+/* A fetch from a page, and not the walk to it. */
+#define MEMORY_CODE (VCPU_MEMORY_FETCH | VCPU_MEMORY_PRESENT)
+#define MEMORY_CODE_MASK (MEMORY_CODE | VCPU_MEMORY_TABLE)
+
 /* Code was fetched where a page is: one that is too large to be code, if such are (pt_small_code). */
 static HANDLER bool made_code(struct vcpu *vcpu, const struct virt_exit *exit)
 {
@@ -253,8 +257,7 @@ static HANDLER enum vcpu_exit_reason handle_other(struct vcpu *vcpu, const struc
         schedule_yield();
         return VCPU_EXIT_NONE;
     case VIRT_EXIT_MEMORY:
-        if (pt_small_code && (~exit->memory.flags & (VCPU_MEMORY_FETCH | VCPU_MEMORY_PRESENT)) == 0 &&
-            made_code(vcpu, exit))
+        if (pt_small_code && (exit->memory.flags & MEMORY_CODE_MASK) == MEMORY_CODE && made_code(vcpu, exit))
             return VCPU_EXIT_NONE;
         vcpu->page->count_memory++;
         vcpu->exit.next_rip = 0;

@@ -184,7 +184,8 @@ enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
         svm->cr0 = page.cr0 | CR0_ET;
         svm->cr4 = page.cr4;
         vcpu->xcr0 = page.xcr0;
-        vlapic_cr8_set(&vcpu->lapic, page.cr8);
+        if (page.cr8 != vlapic_cr8_get(&vcpu->lapic)) /* else TPR[3:0] stay as they are */
+            vlapic_cr8_set(&vcpu->lapic, page.cr8);
         svm_control_intercepts(svm);
     }
     if (groups & VCPU_GROUP_DEBUG) {

@@ -184,7 +184,8 @@ static void commit_control(struct vcpu *vcpu, const struct vmx_guest *g)
     for (unsigned i = 0; i < 4; i++)
         vmx_write(VMCS_OF(VMCS_GUEST_PDPTE, i), g->page.pdpte[i]);
     vmx->cr2 = g->page.cr2;
-    vlapic_cr8_set(&vcpu->lapic, g->page.cr8);
+    if (g->page.cr8 != vlapic_cr8_get(&vcpu->lapic)) /* else TPR[3:0] stay as they are */
+        vlapic_cr8_set(&vcpu->lapic, g->page.cr8);
     vcpu->xcr0 = g->page.xcr0;
 }
 
