@@ -54,11 +54,20 @@ def boot(tmp_path):
 
 
 def monitor(tmp_path, command):
+    """Have the monitor execute a command: one whose sender leaves before the next prompt may be lost."""
+    def prompt(s):
+        said = b""
+        while not said.endswith(b"(qemu) "):
+            piece = s.recv(1024)
+            assert piece, f"the monitor has closed: {said!r}"
+            said += piece
+
     with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(BOOT_SECONDS)
         s.connect(os.fspath(tmp_path / "monitor"))
-        s.recv(1024)
+        prompt(s)
         s.sendall(command.encode() + b"\n")
-        s.recv(1024)
+        prompt(s)
 
 
 def run(child, command):
