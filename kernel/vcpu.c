@@ -35,7 +35,7 @@ enum cl_status vcpu_create(struct vm *vm, struct account *account, uint32_t inde
     vcpu->index = index;
     vcpu->cpu = VCPU_NOWHERE;
     vcpu->xcr0 = XCR0_RESET;
-    vcpu->tsc_offset = 0 - x86_rdtsc(); /* a guest's TSC begins at zero */
+    vcpu->tsc_offset = vm->tsc_offset;
     vcpu->activity = index == 0 ? VCPU_RUNNING : VCPU_WAIT_FOR_SIPI;
     vcpu->page = pool_take(account, PAGE_SIZE);
     vcpu->xstate = xstate_create(account);

@@ -160,8 +160,8 @@ static void clear_signals(struct vcpu *vcpu, uint32_t signals)
     __atomic_fetch_and(&vcpu->signals, ~signals, __ATOMIC_ACQ_REL);
 }
 
-/* Signals and notification bits. INIT and SIPI are the VMM's to carry out. A SIPI counts only for a vCPU that waits for
- * one. */
+/* Signals and notification bits. INIT and SIPI are the VMM's to carry out, but for the local APIC. A SIPI counts only for a
+ * vCPU that waits for one. */
 static enum vcpu_exit_reason serve_signals(struct vcpu *vcpu, struct thread *thread)
 {
     uint32_t signals = __atomic_load_n(&vcpu->signals, __ATOMIC_ACQUIRE);
@@ -173,6 +173,8 @@ static enum vcpu_exit_reason serve_signals(struct vcpu *vcpu, struct thread *thr
     }
     if ((signals & VCPU_SIGNAL_INIT) != 0) {
         clear_signals(vcpu, VCPU_SIGNAL_INIT);
+        vlapic_reset(&vcpu->lapic);
+        vcpu_arm_timer(vcpu, thread);
         return VCPU_EXIT_INIT;
     }
     if ((signals & VCPU_SIGNAL_SIPI) != 0) {

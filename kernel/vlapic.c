@@ -597,6 +597,13 @@ void vlapic_init(struct vlapic *l, struct vlapic_slot *page, uint32_t apic_id, b
     reset_registers(l);
 }
 
+void vlapic_reset(struct vlapic *l)
+{
+    reset_registers(l);
+    __atomic_fetch_and(&l->events, ~VLAPIC_EVENT_NMI, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&l->events, changed(l), __ATOMIC_SEQ_CST);
+}
+
 void vlapic_state_get(const struct vlapic *l, struct vlapic_state *state)
 {
     *state = (struct vlapic_state){

@@ -101,6 +101,10 @@ extern bool vlapic_hardware_auto;
  * shared. */
 void vlapic_init(struct vlapic *l, struct vlapic_slot *page, uint32_t apic_id, bool hardware);
 
+/* What INIT does (11.4.7.3): all but the ID, IA32_APIC_BASE and so the mode is as after power-up, and nothing is pending.
+ * Owner. The caller then re-arms the timer. */
+void vlapic_reset(struct vlapic *l);
+
 /* State out and in (owner). `set` checks everything first and changes nothing when it refuses: CL_BAD_ARGUMENT with
  * the name of the field. The caller then re-arms the timer from vlapic_deadline(). */
 void vlapic_state_get(const struct vlapic *l, struct vlapic_state *state);

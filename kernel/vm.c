@@ -9,6 +9,7 @@
 #include "kernel/vcpu_run.h"
 #include "kernel/virt.h"
 #include "kernel/vlapic.h"
+#include "kernel/x86.h"
 
 #define TABLE_PIECE 32
 
@@ -25,6 +26,7 @@ enum cl_status vm_create(struct account *account, const char *name, struct notif
     memcpy(vm->name, name, VM_NAME_MAX - 1);
     vm->events = events;
     vm->events_bit = bit;
+    vm->tsc_offset = 0 - x86_rdtsc(); /* a guest's TSC begins at zero */
     object_reference(&events->object);
     memset(vm->cpuid_first, VM_CPUID_NONE, sizeof(vm->cpuid_first));
     TRY(pt_create(&vm->space.pt, virt->nested_format, account));

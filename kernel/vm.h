@@ -31,6 +31,7 @@ struct vm {
     struct vcpu *vcpu[VM_VCPUS_MAX]; /* [s] by APIC ID; entries never change once set */
     uint32_t vcpu_count;             /* [s] */
     struct notification *events;     /* [o] EOIs of level vectors */
+    uint64_t tsc_offset;             /* [o] its vCPUs' until they write their TSC: they all begin with the same one */
     uint32_t events_bit;
     uint64_t eoi[4];                           /* [a] vectors whose EOI the VMM has not seen */
     struct vm_cpuid_entry cpuid[VM_CPUID_MAX]; /* [s] sorted; changed only before the first vCPU runs */

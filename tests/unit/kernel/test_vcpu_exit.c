@@ -804,9 +804,46 @@ static void a_vcpu_that_waits_for_a_sipi_sleeps_whatever_is_pending(void **state
     assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
 }
 
+/* The VMM sets the registers; the local APIC is the kernel's to reset (SDM Vol. 3A 11.4.7.3). */
+static void init_resets_the_local_apic_and_goes_to_the_vmm(void **state)
+{
+    struct vlapic_message init = { .destination = 3, .delivery = VLAPIC_INIT };
+
+    (void)state;
+    begin();
+    vcpu->activity = VCPU_HALTED;
+    vcpu->lapic.apic_base |= VLAPIC_BASE_X2APIC;
+    write_msr(0x80f, 0x1ff);         /* software enable */
+    write_msr(0x832, 2u << 17 | 50); /* LVT timer: TSC deadline, vector 50 */
+    write_msr(MSR_TSC_DEADLINE, UINT64_MAX / 2);
+    assert_int_equal(thread->deadline.cpu, 0);
+    vcpu_release(vcpu);
+    assert_int_equal(vcpu_run_begin(thread, vcpu, events, 0), CL_OK);
+    vm_deliver(vm, &init);
+    assert_int_equal(fake_cpu_leave(0), FAKE_RING3);
+    assert_int_equal(vcpu->page->exit.reason, VCPU_EXIT_INIT);
+    assert_int_equal(vcpu->lapic.reg[VLAPIC_REG_SVR].value, 0xff);
+    assert_int_equal(thread->deadline.cpu, UINT32_MAX);
+    assert_true((vcpu->lapic.apic_base & VLAPIC_BASE_X2APIC) != 0);
+    assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
+}
+
+static void all_vcpus_of_a_vm_begin_with_the_same_tsc(void **state)
+{
+    struct vcpu *other;
+
+    (void)state;
+    begin();
+    fake_tsc += 1000000;
+    assert_int_equal(vcpu_create(vm, fake_root, 5, VCPU_APIC_AUTO, thread->domain, 0x701000, &other), CL_OK);
+    assert_true(other->tsc_offset == vcpu->tsc_offset);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(init_resets_the_local_apic_and_goes_to_the_vmm),
+        TEST(all_vcpus_of_a_vm_begin_with_the_same_tsc),
         TEST(cpuid_gives_the_policys_words_and_clears_the_upper_halves),
         TEST(cpuid_of_a_leaf_that_is_not_there_is_zero),
         TEST(cpuid_shows_the_apic_id_of_the_vcpu),

@@ -144,6 +144,35 @@ static void reset_state_is_that_of_the_manual(void **state)
     assert_int_equal(rdmsr(MSR_APIC_BASE), 0xFEE00900); /* the BSP */
 }
 
+static void init_resets_all_but_the_id_and_the_mode(void **state)
+{
+    (void)state; /* 11.4.7.3, 11.12.5.1 */
+    for (unsigned x2apic = 0; x2apic < 2; x2apic++) {
+        uint64_t base = rdmsr(MSR_APIC_BASE);
+
+        assert_true(wrmsr(MSR_APIC_BASE, base | (x2apic ? VLAPIC_BASE_X2APIC : 0)));
+        base = rdmsr(MSR_APIC_BASE);
+        apic.reg[VLAPIC_REG_SVR].value = 0x1FF;
+        apic.reg[VLAPIC_REG_LVT_TIMER].value = 50;
+        apic.reg[VLAPIC_REG_TPR].value = 0x20;
+        apic.timer_due = 1000;
+        (void)accept(VLAPIC_FIXED, 0x55, false);
+        vlapic_take(&apic, 0x55);
+        (void)accept(VLAPIC_FIXED, 0x66, false);
+        (void)accept(VLAPIC_NMI, 0, false);
+        vlapic_reset(&apic);
+        assert_true(vlapic_idle(&apic));
+        assert_int_equal(vlapic_pending(&apic), -1);
+        assert_int_equal(vlapic_deadline(&apic), VLAPIC_TIMER_NEVER);
+        assert_true(rdmsr(MSR_APIC_BASE) == base);
+        assert_int_equal(apic.reg[VLAPIC_REG_ID].value, x2apic ? 3 : 3u << 24);
+        assert_int_equal(apic.reg[VLAPIC_REG_SVR].value, 0xFF);
+        assert_int_equal(apic.reg[VLAPIC_REG_LVT_TIMER].value, MASKED);
+        assert_int_equal(apic.reg[VLAPIC_REG_TPR].value, 0);
+        assert_int_equal(apic.isr_top, 0);
+    }
+}
+
 /* -------------------------------------------------------------------------------------------------- priorities */
 
 static void the_highest_vector_is_delivered_first(void **state)
@@ -921,6 +950,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(reset_state_is_that_of_the_manual, setup),
+        cmocka_unit_test_setup(init_resets_all_but_the_id_and_the_mode, setup),
         cmocka_unit_test_setup(the_highest_vector_is_delivered_first, setup),
         cmocka_unit_test_setup(the_class_in_service_and_tpr_hold_back_what_is_not_above, setup),
         cmocka_unit_test_setup(eoi_ends_the_highest_and_reports_level_ones, setup),
