@@ -11,6 +11,7 @@
 #include "lib/runtime.h"
 #include "lib/slots.h"
 #include "lib/syscall.h"
+#include "services/config/config.h"
 #include "vmm/acpi_tables.h"
 #include "vmm/boot_state.h"
 #include "vmm/ioapic.h"
@@ -26,6 +27,7 @@
 #define HOST_LEAVES_MAX 160u
 
 static_assert(MONITOR_CPUS_MAX <= CONTROL_VCPUS_MAX, "an audit has room for them");
+static_assert(MONITOR_CPUS_MAX >= CONFIG_VCPUS_MAX, "what a configuration may ask for");
 
 static struct monitor monitor;
 static struct wiring wiring;

@@ -151,6 +151,8 @@ static void exit_init(struct vcpu_thread *t)
         monitor_request(t->monitor, MACHINE_RESET, 0, "INIT on the first vCPU");
         return;
     }
+    if (!need_groups(t, VCPU_GROUP_CONTROL)) /* XCR0 stays what it is */
+        return;
     boot_state_sipi(t->page, 0);
     t->page->event.activity = VCPU_WAIT_FOR_SIPI;
     complete(t->page, VCPU_COMPLETE_RETRY);

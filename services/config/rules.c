@@ -160,9 +160,6 @@ static enum cl_status check_vm(struct config *config, uint32_t number, struct co
         if (strcmp(config->vm[j].name, vm->name) == 0)
             return refuse(error, "vm[%u].name: \"%s\" is vm[%u]'s name already", number, vm->name, j);
     }
-    if (vm->vcpus > 1)
-        return refuse(error, "vm[%u].vcpus: found %u; right would be 1, guests with several CPUs are not there yet",
-                      number, vm->vcpus);
     if (vm->disk_image[0] != '\0') {
         if (vm->disk_count > 0)
             return refuse(error, "vm[%u].disk: `disks` is given too; right would be one of the two", number);

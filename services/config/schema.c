@@ -112,7 +112,7 @@ static const struct schema_key vm_keys[] = {
       .kind = SCHEMA_NUMBER,
       FIELD(config_vm, vcpus),
       .min = 1,
-      .max = 64,
+      .max = CONFIG_VCPUS_MAX,
       .right = "a number of virtual CPUs" },
     { .name = "kernel",
       .kind = SCHEMA_TEXT,

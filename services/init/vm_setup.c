@@ -21,10 +21,10 @@
 #define VMM_PROGRAM "vmm.elf"
 #define COMMAND_LINE_BYTES 2048
 
-/* Page tables take 1/512 of what they map when no large page fits; objects take the rest. */
+/* Page tables take 1/512 of what they map when no large page fits; objects take the rest, each vCPU with its thread's. */
 static uint64_t kernel_bytes(const struct vm *vm)
 {
-    return 768 * KIB + vm->config->memory_bytes / 512;
+    return 768 * KIB + (vm->config->vcpus - 1) * 64 * KIB + vm->config->memory_bytes / 512;
 }
 
 static uint64_t capsule_bytes(const struct vm *vm)
