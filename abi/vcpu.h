@@ -97,6 +97,10 @@ enum vcpu_msr {
     VCPU_MSR_COUNT
 };
 
+/* In msr[VCPU_MSR_TSC] when MSRs are set: the TSC goes on as it is, for what stands there was true when it was given. All
+ * vCPUs of a VM begin with the same TSC. */
+#define VCPU_TSC_UNCHANGED UINT64_MAX
+
 /* As in SDM Vol. 3C table 25-17 and APM Vol. 2 §15.20. */
 enum vcpu_event_type {
     VCPU_EVENT_NONE = 0,

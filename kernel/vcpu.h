@@ -6,6 +6,7 @@
 #include "kernel/object.h"
 #include "kernel/virt.h"
 #include "kernel/vlapic.h"
+#include "kernel/x86.h"
 #include "kernel/x86_table.h"
 #include "kernel/xstate.h"
 
@@ -50,6 +51,13 @@ struct vcpu {
 };
 /* [o] set once, before the object is shared; [t] only by the runner, or with no runner under the structure lock;
  * [a] atomic */
+
+/* What the VMM says of the TSC when it sets MSRs. */
+static inline void vcpu_set_tsc(struct vcpu *vcpu, uint64_t value)
+{
+    if (value != VCPU_TSC_UNCHANGED)
+        vcpu->tsc_offset = value - x86_rdtsc();
+}
 
 /* An interrupt or NMI that had to let an exception go first: the loop injects it when the guest can take it. Nothing else
  * but an exception is injected before. VCPU_EVENT_NONE: there is none. */

@@ -199,7 +199,7 @@ enum cl_status svm_vcpu_set(struct vcpu *vcpu, uint32_t groups)
     if (groups & VCPU_GROUP_MSRS) {
         svm->pat = page.msr[VCPU_MSR_PAT];
         svm->tsc_aux = page.msr[VCPU_MSR_TSC_AUX];
-        vcpu->tsc_offset = page.msr[VCPU_MSR_TSC] - x86_rdtsc();
+        vcpu_set_tsc(vcpu, page.msr[VCPU_MSR_TSC]);
     }
     svm_registers_load(svm, groups);
     return CL_OK;

@@ -56,6 +56,7 @@ void boot_state_reset(struct vcpu_page *p)
     p->xcr0 = 1;
     memset(p->msr, 0, sizeof(p->msr));
     p->msr[VCPU_MSR_PAT] = PAT_RESET;
+    p->msr[VCPU_MSR_TSC] = VCPU_TSC_UNCHANGED; /* the same for all vCPUs, which begin one after the other */
     p->dirty |= VCPU_GROUP_MSRS;
 }
 

@@ -109,6 +109,7 @@ bool msr_write(struct vcpu_thread *t, uint32_t index, uint64_t value)
         if (by_name[i].index == index) {
             if (by_name[i].address && !canonical(value))
                 return false;
+            page->msr[VCPU_MSR_TSC] = VCPU_TSC_UNCHANGED;
             page->msr[by_name[i].name] = value;
             page->dirty |= VCPU_GROUP_MSRS;
             return true;

@@ -231,7 +231,7 @@ static void commit(struct vcpu *vcpu, const struct vmx_guest *g, uint32_t groups
     if (groups & VCPU_GROUP_MSRS) {
         memcpy(vmx->msr, g->page.msr, sizeof vmx->msr);
         vmx->tsc_aux = g->page.msr[VCPU_MSR_TSC_AUX];
-        vcpu->tsc_offset = g->page.msr[VCPU_MSR_TSC] - x86_rdtsc();
+        vcpu_set_tsc(vcpu, g->page.msr[VCPU_MSR_TSC]);
     }
     vmx_registers_load(vmx, groups);
 }

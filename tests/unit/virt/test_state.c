@@ -280,6 +280,26 @@ static void legal_states_come_out_as_they_went_in(void **state)
     }
 }
 
+/* Else all that lies between get and set would be lost, and the TSCs of a VM's vCPUs would come apart. */
+static void a_tsc_that_is_not_to_change_goes_on(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < SIDES; i++) {
+        struct side *s = &f->side[i];
+        struct vcpu_page page = take(s);
+
+        s->vcpu.tsc_offset = 12345;
+        page.msr[VCPU_MSR_LSTAR] = 0x1000;
+        page.msr[VCPU_MSR_TSC] = VCPU_TSC_UNCHANGED;
+        assert_int_equal(put(s, &page, VCPU_GROUP_MSRS), CL_OK);
+        assert_int_equal(s->vcpu.tsc_offset, 12345);
+        page.msr[VCPU_MSR_TSC] = 7;
+        assert_int_equal(put(s, &page, VCPU_GROUP_MSRS), CL_OK);
+        assert_int_equal(take(s).msr[VCPU_MSR_TSC], 7);
+    }
+}
+
 static void legal_states_break_no_rule(void **state)
 {
     struct fixture *f = *state;
@@ -555,6 +575,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STATE_TEST(legal_states_come_out_as_they_went_in),
+        STATE_TEST(a_tsc_that_is_not_to_change_goes_on),
         STATE_TEST(legal_states_break_no_rule),
         STATE_TEST(states_move_from_one_vendor_to_the_other_and_back),
         STATE_TEST(an_interrupt_that_an_exception_defers_moves_with_the_state),
