@@ -828,6 +828,85 @@ static void init_resets_the_local_apic_and_goes_to_the_vmm(void **state)
     assert_int_equal(vcpu_hold(vcpu, thread), CL_OK);
 }
 
+static void apic_write(struct vcpu *of, unsigned reg, uint32_t value)
+{
+    struct vlapic_access access = { .write = true, .value = value };
+
+    assert_true(vlapic_mmio(&of->lapic, reg << 4, &access));
+    if (access.bits != 0)
+        vcpu_apic_accessed(of, &access);
+}
+
+/* Four vCPUs, number 3 sends: which of them have it pending? */
+static uint32_t reached(struct vcpu *const all[4], bool x2apic, uint32_t destination, uint32_t low)
+{
+    uint32_t mask = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        all[i]->lapic.apic_base &= ~(uint64_t)VLAPIC_BASE_X2APIC;
+        vlapic_reset(&all[i]->lapic);
+        apic_write(all[i], VLAPIC_REG_SVR, 0x1ff);
+        apic_write(all[i], VLAPIC_REG_LDR, 1u << (24 + i)); /* flat */
+        if (x2apic) {
+            struct vlapic_access base = { .write = true, .value = all[i]->lapic.apic_base | VLAPIC_BASE_X2APIC };
+
+            assert_true(vlapic_msr(&all[i]->lapic, MSR_APIC_BASE, &base));
+        }
+    }
+    if (x2apic) {
+        write_msr(0x830, (uint64_t)destination << 32 | low);
+    } else {
+        apic_write(vcpu, VLAPIC_REG_ICR_HIGH, destination << 24);
+        apic_write(vcpu, VLAPIC_REG_ICR, low);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        bool pending = vlapic_pending(&all[i]->lapic) == 0x51 || vlapic_nmi_pending(&all[i]->lapic);
+
+        mask |= pending ? 1u << i : 0;
+    }
+    return mask;
+}
+
+static void an_ipi_reaches_those_whom_it_addresses_and_nobody_else(void **state)
+{
+    /* low half of ICR, destination in xAPIC and x2APIC mode, who gets it */
+    static const struct {
+        uint32_t low, xapic, x2apic, expected;
+    } cases[] = {
+        { 0x51, 0, 0, 1 },
+        { 0x51, 2, 2, 4 },
+        { 0x51, 3, 3, 8 },
+        { 0x51, 4, 4, 0 },
+        { 0x51, 0xff, UINT32_MAX, 15 },
+        { 0x400, 1, 1, 2 },        /* NMI */
+        { 0x800 | 0x51, 5, 5, 5 }, /* logical: flat, or of cluster 0 */
+        { 0x800 | 0x51, 15, 15, 15 },
+        { 0x900 | 0x51, 6, 6, 2 },   /* lowest priority among equals: the lowest ID */
+        { 0x40000 | 0x51, 1, 1, 8 }, /* self */
+        { 0x80000 | 0x51, 1, 1, 15 },
+        { 0xc0000 | 0x51, 1, 1, 7 },
+        { 0xc0400, 1, 1, 7 },
+    };
+    struct vcpu *all[4];
+
+    (void)state;
+    begin();
+    all[3] = vcpu;
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(
+            vcpu_create(vm, fake_root, i, VCPU_APIC_SOFTWARE, thread->domain, 0x701000 + i * PAGE_SIZE, &all[i]),
+            CL_OK);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        for (unsigned x2apic = 0; x2apic < 2; x2apic++) {
+            uint32_t mask = reached(all, x2apic, x2apic ? cases[i].x2apic : cases[i].xapic, cases[i].low);
+
+            if (mask != cases[i].expected)
+                fail_msg("%s: ICR %x reaches %x, expected %x", x2apic ? "x2APIC" : "xAPIC", cases[i].low, mask,
+                         cases[i].expected);
+        }
+    }
+}
+
 static void all_vcpus_of_a_vm_begin_with_the_same_tsc(void **state)
 {
     struct vcpu *other;
@@ -843,6 +922,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(init_resets_the_local_apic_and_goes_to_the_vmm),
+        TEST(an_ipi_reaches_those_whom_it_addresses_and_nobody_else),
         TEST(all_vcpus_of_a_vm_begin_with_the_same_tsc),
         TEST(cpuid_gives_the_policys_words_and_clears_the_upper_halves),
         TEST(cpuid_of_a_leaf_that_is_not_there_is_zero),
