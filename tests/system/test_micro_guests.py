@@ -21,7 +21,7 @@ from machines import KINDS
 MICRO = os.path.join(cloison.BUILD, "guests", "micro")
 WITNESS = "hello"
 GROUPS = ("guests", "hostile", "hardware_apic")
-OF_THE_APIC = {"apic", "exceptions", "hlt_timer", "nmi", "tsc_deadline"}
+OF_THE_APIC = {"apic", "exceptions", "hlt_timer", "nmi", "smp", "tsc_deadline"}
 MIB_EACH = 24  # memory_above looks for what lies behind it
 SECONDS = 120  # for one boot with all its guests
 
@@ -52,6 +52,8 @@ def configuration(group, guests):
         text += (f"[[vm]]\nname = \"{guest['name'].replace('_', '-')}\"\nmemory = \"{MIB_EACH}M\"\n"
                  f"kernel = \"{MICRO}/{guest['name']}.elf\"\nconsole = \"serial\"\n"
                  f"cmdline = \"{guest.get('arguments', '')}\"\non_reboot = \"destroy\"\n")
+        if "vcpus" in guest:
+            text += f"vcpus = {guest['vcpus']}\n"
         if group == "hardware_apic":
             text += 'local_apic = "hardware"\n'
         if guest["cloison"] == "PASS":

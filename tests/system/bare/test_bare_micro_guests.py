@@ -24,6 +24,7 @@ def boot(guest, cpu):
         pytest.fail(f"{image} is missing: run `make guests-micro`")
     command = ["qemu-system-x86_64", "-M", "q35", "-cpu", cpu, "-m", "128", "-accel", "tcg", "-display", "none",
                "-no-reboot", "-nodefaults", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+               "-smp", str(guest.get("vcpus", 1)),
                "-kernel", str(image), "-append", guest.get("arguments", "")]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,

@@ -34,7 +34,7 @@ display_library: rfb, options="timeout=0"
 memory: guest=128, host=128
 romimage: file={BIOS}, address=0xfffe0000
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
-cpu: model=corei7_skylake_x, count=1, ips=100000000, reset_on_triple_fault=0
+cpu: model=corei7_skylake_x, count=COUNT, ips=100000000, reset_on_triple_fault=0
 pci: enabled=1, chipset=i440fx
 speaker: enabled=0
 sound: waveoutdrv=dummy, wavein="", midiout=""
@@ -69,7 +69,7 @@ def make_disk(folder, guest):
 def boot(folder, guest):
     """Run the guest until it has said how it ended; returns what it printed."""
     make_disk(folder, guest)
-    (folder / "bochsrc").write_text(CONFIGURATION)
+    (folder / "bochsrc").write_text(CONFIGURATION.replace("COUNT", str(guest.get("vcpus", 1))))
     (folder / "commands").write_text("c\n")
     com1 = folder / "com1.txt"
     end = re.compile(rb"micro: %s (PASS|FAIL|ERROR|SKIP)[^\n]*\n" % guest["name"].encode())
