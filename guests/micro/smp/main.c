@@ -170,10 +170,10 @@ static void on_token(struct micro_frame *frame)
     if (now < token_tsc)
         token_backwards = token_backwards + 1;
     token_tsc = now;
+    token_hops = token_hops + 1; /* before the next CPU looks at it */
     apic_eoi();
-    if (token_hops + 1 < TOKEN_ROUNDS * cpus)
+    if (token_hops < TOKEN_ROUNDS * cpus)
         apic_send((cpu + 1) % cpus, APIC_ICR_ASSERT | VECTOR_TOKEN);
-    token_hops = token_hops + 1;
 }
 
 static void check_token(void)
