@@ -70,7 +70,7 @@ def test_dmesg_has_no_warning_that_a_kvm_guest_would_not_show(machine, name):
 @pytest.mark.parametrize("name", CPUS)
 def test_every_cpu_runs_programs(machine, name):
     before = ticks(machine, name)
-    burn = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done"
+    burn = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
     for cpu in range(CPUS[name]):
         in_guest(machine, name, f"taskset {1 << cpu:x} sh -c '{burn}'", 60)
     after = ticks(machine, name)
