@@ -49,9 +49,10 @@ def configuration(group, guests):
     """The TOML text for VMs with these guests of a group."""
     text = "[host]\nheadless = true\n"
     for guest in guests:
+        cpus = f"cpus={guest['vcpus']} " if "vcpus" in guest else ""
         text += (f"[[vm]]\nname = \"{guest['name'].replace('_', '-')}\"\nmemory = \"{MIB_EACH}M\"\n"
                  f"kernel = \"{MICRO}/{guest['name']}.elf\"\nconsole = \"serial\"\n"
-                 f"cmdline = \"{guest.get('arguments', '')}\"\non_reboot = \"destroy\"\n")
+                 f"cmdline = \"{cpus}{guest.get('arguments', '')}\"\non_reboot = \"destroy\"\n")
         if "vcpus" in guest:
             text += f"vcpus = {guest['vcpus']}\n"
         if group == "hardware_apic":

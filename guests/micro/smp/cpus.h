@@ -10,7 +10,7 @@
 #include "micro.h"
 #include "trap.h"
 
-#define CPUS_MAX 16u
+#define CPUS_MAX 64u
 
 typedef void cpu_work(unsigned cpu);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c: several CPUs: INIT and SIPI, IPIs between any two of them, in both modes of the local APIC; one TSC for all;
- * translations shot down by IPI; a timer of each CPU's own; a device that all use at once.
+ * translations shot down by IPI, by all CPUs at once; a timer of each CPU's own; a device that all use at once.
  *
  * SDM Vol. 3A 9.4 (start), 11.4.7.3 (INIT), 11.6 (IPIs), 11.12 (x2APIC), 18.17 (TSC), 4.10.5 (shoot-down).
- * The word `cpus=N` of the command line says how many there must be.
+ * The word `cpus=N` of the command line says how many there must be, 2 to 64. With more than 8, the first and the last
+ * of them send for all.
  */
 #include "apic.h"
 #include "cpus.h"
@@ -14,11 +15,16 @@
 #define VECTOR_TOKEN 0x52
 #define VECTOR_FLUSH 0x53
 #define VECTOR_TIMER 0x54
+#define VECTOR_STORM 0x55
 #define SETTLE_TICKS 200000
-#define TOKEN_ROUNDS 200u
-#define FLUSH_ROUNDS 200u
-#define CROWD_ROUNDS 5000u
-#define SHARED_ADDRESS 0x30000000ull /* beyond any memory: a page of two frames in turn */
+#define FLAT_CPUS_MAX 8u /* logical IDs of xAPIC mode's flat model */
+/* Of all CPUs together. */
+#define TOKEN_HOPS 800u
+#define CROWD_ROUNDS 20000u
+#define FLUSH_ROUNDS 800u
+#define STORM_ROUNDS 400u
+#define STORM_TIMER_TICKS 300000
+#define SHARED_ADDRESS 0x30000000ull /* beyond any memory: for each CPU, a page of two frames in turn */
 
 static unsigned cpus;
 static volatile uint32_t received[CPUS_MAX], nmis[CPUS_MAX], timers[CPUS_MAX];
@@ -58,7 +64,7 @@ static void send_it(unsigned cpu)
 }
 
 /* CPU `from` sends; exactly the CPUs in `targets` get it, once. */
-static void check_ipi(unsigned from, uint32_t targets, uint32_t destination, uint32_t low, const char *what)
+static void check_ipi(unsigned from, uint64_t targets, uint32_t destination, uint32_t low, const char *what)
 {
     volatile uint32_t *counter = (low & 0x700) == APIC_DELIVERY_NMI ? nmis : received;
     bool came = true;
@@ -76,7 +82,7 @@ static void check_ipi(unsigned from, uint32_t targets, uint32_t destination, uin
     irq_window();
     for (unsigned i = 0; i < cpus; i++)
         came = counter[i] == (targets >> i & 1) && came;
-    CHECK(came, "%s: %s from CPU %u to %#x reached CPUs 0 to 3 %u, %u, %u, %u times, expected set %#x",
+    CHECK(came, "%s: %s from CPU %u to %#x reached CPUs 0 to 3 %u, %u, %u, %u times, expected set %#lx",
           apic_in_x2apic() ? "x2APIC" : "xAPIC", what, from, destination, counter[0], counter[1], counter[2],
           counter[3], targets);
 }
@@ -96,6 +102,8 @@ static bool logical_ids_are_known(void)
 {
     bool known = true;
 
+    if (!apic_in_x2apic() && cpus > FLAT_CPUS_MAX)
+        return false;
     if (!apic_in_x2apic()) {
         for (unsigned i = 0; i < cpus; i++) {
             cpus_give(i, set_logical);
@@ -132,17 +140,18 @@ static void check_lowest_priority(unsigned from, uint32_t all)
 
 static void check_ipis(void)
 {
-    uint32_t all = (1u << cpus) - 1, broadcast = apic_in_x2apic() ? 0xFFFFFFFFu : 0xFFu;
+    uint64_t all = cpus == 64 ? ~0ull : (1ull << cpus) - 1;
+    uint32_t broadcast = apic_in_x2apic() ? 0xFFFFFFFFu : 0xFFu;
     bool logical = logical_ids_are_known();
 
-    for (unsigned from = 0; from < cpus; from++) {
-        uint32_t self = 1u << from;
+    for (unsigned from = 0; from < cpus; from += cpus > FLAT_CPUS_MAX ? cpus - 1 : 1) {
+        uint64_t self = 1ull << from;
 
         for (unsigned to = 0; to < cpus; to++) {
-            check_ipi(from, 1u << to, to, VECTOR_IPI, "an IPI");
-            check_ipi(from, 1u << to, to, APIC_DELIVERY_NMI, "an NMI");
+            check_ipi(from, 1ull << to, to, VECTOR_IPI, "an IPI");
+            check_ipi(from, 1ull << to, to, APIC_DELIVERY_NMI, "an NMI");
             if (logical)
-                check_ipi(from, 1u << to, logical_id(to), APIC_ICR_LOGICAL | VECTOR_IPI, "a logical IPI");
+                check_ipi(from, 1ull << to, logical_id(to), APIC_ICR_LOGICAL | VECTOR_IPI, "a logical IPI");
         }
         if (logical)
             check_ipi(from, 3, logical_id(0) | logical_id(1), APIC_ICR_LOGICAL | VECTOR_IPI, "an IPI for two");
@@ -153,7 +162,7 @@ static void check_ipis(void)
         check_ipi(from, all & ~self, 0, APIC_ICR_OTHERS | APIC_DELIVERY_NMI, "an NMI to the others");
     }
     if (logical && !apic_in_x2apic())
-        check_lowest_priority(cpus - 1, all);
+        check_lowest_priority(cpus - 1, (uint32_t)all);
 }
 
 /* --------------------------------------------------------------------------------------------------- TSC, wake-ups */
@@ -172,7 +181,7 @@ static void on_token(struct micro_frame *frame)
     token_tsc = now;
     token_hops = token_hops + 1; /* before the next CPU looks at it */
     apic_eoi();
-    if (token_hops < TOKEN_ROUNDS * cpus)
+    if (token_hops < TOKEN_HOPS)
         apic_send((cpu + 1) % cpus, APIC_ICR_ASSERT | VECTOR_TOKEN);
 }
 
@@ -183,7 +192,7 @@ static void check_token(void)
     token_hops = token_backwards = 0;
     token_tsc = start;
     apic_send(1, APIC_ICR_ASSERT | VECTOR_TOKEN);
-    CHECK(cpus_wait_for(&token_hops, TOKEN_ROUNDS * cpus), "the token is lost after %u hops", token_hops);
+    CHECK(cpus_wait_for(&token_hops, TOKEN_HOPS), "the token is lost after %u hops", token_hops);
     CHECK_EQUAL(token_backwards, 0, "number of times that the TSC of the next CPU is earlier");
 }
 
@@ -193,7 +202,7 @@ static volatile uint32_t crowd_count, crowd_backwards, crowd_strange;
 /* All at once: a counter, the latest TSC that anybody has seen, a device, interrupts from everybody. */
 static void be_in_the_crowd(unsigned cpu)
 {
-    for (unsigned i = 0; i < CROWD_ROUNDS; i++) {
+    for (unsigned i = 0; i < CROWD_ROUNDS / cpus; i++) {
         uint64_t before = __atomic_load_n(&latest_tsc, __ATOMIC_SEQ_CST), now = rdtsc();
 
         if (now < before)
@@ -224,7 +233,7 @@ static void check_crowd(void)
         cpus_give(i, be_in_the_crowd);
     for (unsigned i = 1; i < cpus; i++)
         CHECK(cpus_wait(i), "CPU %u does not come out of the crowd", i);
-    CHECK_EQUAL(crowd_count, cpus * CROWD_ROUNDS, "a counter that all CPUs count up");
+    CHECK_EQUAL(crowd_count, CROWD_ROUNDS / cpus * cpus, "a counter that all CPUs count up");
     CHECK_EQUAL(crowd_backwards, 0, "number of TSC values below one that was seen before");
     CHECK_EQUAL(crowd_strange, 0, "number of values in a device register that nobody wrote");
     for (unsigned i = 0; i < cpus; i++)
@@ -236,22 +245,30 @@ static void check_crowd(void)
 static volatile uint64_t shared_table[512] __attribute__((aligned(4096)));
 static uint64_t frames[2][512] __attribute__((aligned(4096)));
 static volatile uint32_t flush_acks, flush_stale;
-static volatile uint64_t flush_expected;
+static volatile uint32_t flush_expected[CPUS_MAX]; /* what each CPU's page holds, once others are told of it */
 
-static void look_again(void)
+/* Behind INVLPG, page `number` has what the CPU that changes it has put there. */
+static void look_again(unsigned number)
 {
-    const volatile uint64_t *shared = (const volatile uint64_t *)SHARED_ADDRESS;
+    const volatile uint64_t *page = (const volatile uint64_t *)(SHARED_ADDRESS + number * 4096);
 
-    (void)*shared; /* what the TLB has may be either */
-    invlpg(shared);
-    if (*shared != flush_expected)
+    (void)*page; /* what the TLB has may be either */
+    invlpg(page);
+    if (*page != flush_expected[number])
         __atomic_fetch_add(&flush_stale, 1, __ATOMIC_RELAXED);
+}
+
+static void remap(unsigned number, uint32_t round)
+{
+    flush_expected[number] = round & 1;
+    shared_table[number] = (uint64_t)frames[round & 1] | PTE_P | PTE_W;
+    look_again(number);
 }
 
 static void on_flush(struct micro_frame *frame)
 {
     (void)frame;
-    look_again();
+    look_again(0);
     apic_eoi();
     __atomic_fetch_add(&flush_acks, 1, __ATOMIC_SEQ_CST);
 }
@@ -259,17 +276,67 @@ static void on_flush(struct micro_frame *frame)
 static void check_shootdown(void)
 {
     flush_stale = 0;
-    for (uint32_t round = 0; round < FLUSH_ROUNDS; round++) {
+    for (uint32_t round = 0; round < FLUSH_ROUNDS / cpus; round++) {
         flush_acks = 0;
-        flush_expected = round & 1;
-        shared_table[0] = (uint64_t)frames[round & 1] | PTE_P | PTE_W;
-        look_again();
+        remap(0, round);
         apic_send(0, APIC_ICR_OTHERS | APIC_ICR_ASSERT | VECTOR_FLUSH);
         if (!CHECK(cpus_wait_for(&flush_acks, cpus - 1), "round %u: %u CPUs have shot their translations down", round,
                    flush_acks))
             return;
     }
     CHECK_EQUAL(flush_stale, 0, "number of stale translations");
+}
+
+static volatile bool storm_asked[CPUS_MAX][CPUS_MAX]; /* by whom, of whom */
+static volatile uint32_t storm_acks[CPUS_MAX], storm_lost;
+
+/* One interrupt may stand for several that have asked. */
+static void on_storm(struct micro_frame *frame)
+{
+    unsigned cpu = cpus_of(frame);
+
+    apic_eoi(); /* who asks from here on asks by another one */
+    for (unsigned i = 0; i < cpus; i++) {
+        if (!__atomic_exchange_n(&storm_asked[i][cpu], false, __ATOMIC_SEQ_CST))
+            continue;
+        look_again(i);
+        __atomic_fetch_add(&storm_acks[i], 1, __ATOMIC_SEQ_CST);
+    }
+}
+
+/* Each CPU changes a page of its own and waits for all others, whose timers tick. */
+static void be_in_the_storm(unsigned cpu)
+{
+    uint32_t ticks = timers[cpu];
+
+    apic_write(APIC_TIMER_DIVIDE, APIC_TIMER_DIVIDE_BY_1);
+    apic_write(APIC_LVT_TIMER, APIC_LVT_PERIODIC | VECTOR_TIMER);
+    apic_write(APIC_TIMER_INITIAL, STORM_TIMER_TICKS);
+    for (uint32_t round = 0; round < STORM_ROUNDS / cpus; round++) {
+        storm_acks[cpu] = 0;
+        remap(cpu, round + cpu);
+        for (unsigned i = 0; i < cpus; i++)
+            storm_asked[cpu][i] = i != cpu;
+        apic_send(0, APIC_ICR_OTHERS | APIC_ICR_ASSERT | VECTOR_STORM);
+        if (!cpus_wait_for(&storm_acks[cpu], cpus - 1)) {
+            __atomic_fetch_add(&storm_lost, 1, __ATOMIC_RELAXED);
+            break;
+        }
+    }
+    while (timers[cpu] - ticks < 2)
+        sti_hlt_cli();
+    apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
+}
+
+static void check_storm(void)
+{
+    flush_stale = storm_lost = 0;
+    for (unsigned i = cpus; i-- > 0;)
+        cpus_give(i, be_in_the_storm);
+    for (unsigned i = 1; i < cpus; i++)
+        CHECK(cpus_wait(i), "CPU %u does not come out of the storm", i);
+    CHECK_EQUAL(storm_lost, 0, "number of CPUs that were not answered by all others");
+    CHECK_EQUAL(flush_stale, 0, "number of stale translations in the storm");
 }
 
 /* -------------------------------------------------------------------------------------------------------- the rest */
@@ -333,6 +400,8 @@ static void check_all(void)
     check_crowd();
     micro_step("shoot-down");
     check_shootdown();
+    micro_step("storm");
+    check_storm();
     micro_step("timers");
     check_timers();
     micro_step("restart");
@@ -394,8 +463,8 @@ void micro_main(void)
     unsigned listed = madt_cpus(&in_order);
 
     cpus = (unsigned)micro_argument_number("cpus", 0);
-    if (cpus < 2 || cpus > 8)
-        micro_error("cpus= is %u, not 2 to 8", cpus);
+    if (cpus < 2 || cpus > CPUS_MAX)
+        micro_error("cpus= is %u, not 2 to %u", cpus, CPUS_MAX);
     CHECK(listed == 0 || (listed == cpus && in_order), "the MADT lists %u CPUs%s, expected 0 to %u", listed,
           in_order ? "" : ", out of order", cpus - 1);
     frames[1][0] = 1;
@@ -403,6 +472,7 @@ void micro_main(void)
     micro_handle(VECTOR_IPI, on_ipi);
     micro_handle(VECTOR_TOKEN, on_token);
     micro_handle(VECTOR_FLUSH, on_flush);
+    micro_handle(VECTOR_STORM, on_storm);
     micro_handle(VECTOR_TIMER, on_timer);
     micro_handle(VECTOR_NMI, on_nmi);
     apic_enable_xapic();

@@ -22,10 +22,11 @@ def boot(guest, cpu):
     image = ROOT / "build/guests/micro" / f"{guest['name']}.elf"
     if not image.exists():
         pytest.fail(f"{image} is missing: run `make guests-micro`")
+    cpus = guest.get("bare_vcpus", guest.get("vcpus", 1))
+    words = (f"cpus={cpus} " if "vcpus" in guest else "") + guest.get("arguments", "")
     command = ["qemu-system-x86_64", "-M", "q35", "-cpu", cpu, "-m", "128", "-accel", "tcg", "-display", "none",
                "-no-reboot", "-nodefaults", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-               "-smp", str(guest.get("vcpus", 1)),
-               "-kernel", str(image), "-append", guest.get("arguments", "")]
+               "-smp", str(cpus), "-kernel", str(image), "-append", words]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               timeout=guest["timeout"], check=False)

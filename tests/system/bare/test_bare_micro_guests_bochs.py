@@ -50,9 +50,15 @@ ata0-master: type=disk, path=disk.img, mode=flat, cylinders={CYLINDERS}, heads={
 """
 
 
+def cpus_of(guest):
+    """How many CPUs the guest has here."""
+    return guest.get("bare_vcpus", guest.get("vcpus", 1))
+
+
 def make_disk(folder, guest):
     """A disk whose GRUB loads the guest from a memory disk within itself."""
-    words = f"{guest.get('arguments', '')} {guest.get('bochs_arguments', '')}"
+    cpus = f"cpus={cpus_of(guest)} " if "vcpus" in guest else ""
+    words = f"{cpus}{guest.get('arguments', '')} {guest.get('bochs_arguments', '')}"
     image = ROOT / "build/guests/micro" / f"{guest['name']}.elf"
     if not image.exists():
         pytest.fail(f"{image} is missing: run `make guests-micro`")
@@ -69,7 +75,7 @@ def make_disk(folder, guest):
 def boot(folder, guest):
     """Run the guest until it has said how it ended; returns what it printed."""
     make_disk(folder, guest)
-    (folder / "bochsrc").write_text(CONFIGURATION.replace("COUNT", str(guest.get("vcpus", 1))))
+    (folder / "bochsrc").write_text(CONFIGURATION.replace("COUNT", str(cpus_of(guest))))
     (folder / "commands").write_text("c\n")
     com1 = folder / "com1.txt"
     end = re.compile(rb"micro: %s (PASS|FAIL|ERROR|SKIP)[^\n]*\n" % guest["name"].encode())
