@@ -13,7 +13,7 @@
 #include "abi/status.h"
 #include "abi/thread_page.h"
 
-#define THREADS_MAX 32 /* of one program, the first included */
+#define THREADS_MAX 72 /* of one program, the first included */
 
 enum cl_thread_use {
     CL_THREAD_FREE = 0,

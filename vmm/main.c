@@ -11,6 +11,7 @@
 #include "lib/runtime.h"
 #include "lib/slots.h"
 #include "lib/syscall.h"
+#include "lib/thread.h"
 #include "services/config/config.h"
 #include "vmm/acpi_tables.h"
 #include "vmm/boot_state.h"
@@ -28,6 +29,7 @@
 
 static_assert(MONITOR_CPUS_MAX <= CONTROL_VCPUS_MAX, "an audit has room for them");
 static_assert(MONITOR_CPUS_MAX >= CONFIG_VCPUS_MAX, "what a configuration may ask for");
+static_assert(MONITOR_CPUS_MAX < THREADS_MAX, "a thread for each, and the main thread");
 
 static struct monitor monitor;
 static struct wiring wiring;
@@ -394,7 +396,7 @@ int main(void)
     m->wiring = &wiring;
     m->cpus = (unsigned)json_number(argument, "cpus", 1);
     if (m->cpus == 0 || m->cpus > MONITOR_CPUS_MAX)
-        give_up("\"cpus\" is not 1 to 28", CL_LIMIT);
+        give_up("\"cpus\" is not 1 to 64", CL_LIMIT);
     m->local_apic = (enum vcpu_apic)json_number(argument, "local_apic", VCPU_APIC_AUTO);
     m->tsc_hz = cl_info()->tsc_hz;
     m->vcpu = calloc(m->cpus, sizeof(*m->vcpu));

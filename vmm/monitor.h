@@ -13,7 +13,7 @@
 #include "vmm/serial.h"
 #include "vmm/start.h"
 
-#define MONITOR_CPUS_MAX 28u /* a program has THREADS_MAX threads */
+#define MONITOR_CPUS_MAX 64u
 
 struct monitor;
 struct wiring;

@@ -21,7 +21,6 @@
 #define PROGRAM_SLOT_DOMAIN 1u
 #define PROGRAM_SLOT_ACCOUNT 2u
 #define PROGRAM_SLOT_FIRST 3u
-#define PROGRAM_FREE_SLOT 64u /* init's gifts below, the program's own up to PROGRAM_LATE_SLOT */
 
 static uint32_t init_events;
 static uint64_t noted_bits;
@@ -84,8 +83,8 @@ static enum cl_status create_objects(struct program *program, unsigned index, co
     TRY(cl_slot_alloc(&program->account));
     TRY(cl_account_create(program->account, INIT_SLOT_ACCOUNT, &arguments));
     TRY(program_own_slot(program, &program->domain));
-    TRY(cl_domain_create(program->domain, program->account, PROGRAM_TABLE_SLOTS, init_events,
-                         INIT_EVENT_FAULT_BIT(index), name));
+    TRY(cl_domain_create(program->domain, program->account, limits->slots, init_events, INIT_EVENT_FAULT_BIT(index),
+                         name));
     TRY(cl_cap_copy(program->domain, program->domain, PROGRAM_SLOT_DOMAIN, RIGHT_CONFIGURE | RIGHT_MAP));
     return cl_cap_copy(program->account, program->domain, PROGRAM_SLOT_ACCOUNT, RIGHT_CHARGE);
 }
@@ -138,6 +137,7 @@ enum cl_status program_create(struct program *program, const char *name, const c
     program->alive = true;
     program->index = index;
     program->events = events;
+    program->slots = limits->slots;
     program->next_slot = PROGRAM_SLOT_FIRST;
     program->next_address = PROGRAM_REGION_ADDRESS;
     status = create(program, member, index, limits);
@@ -148,7 +148,7 @@ enum cl_status program_create(struct program *program, const char *name, const c
 
 enum cl_status program_give_unnamed(struct program *program, uint32_t slot, uint32_t rights, uint32_t *there)
 {
-    if (program->next_slot == PROGRAM_FREE_SLOT)
+    if (program->next_slot == PROGRAM_LATE_SLOT)
         return CL_LIMIT;
     TRY(cl_cap_copy(slot, program->domain, program->next_slot, rights));
     *there = program->next_slot++;
@@ -166,7 +166,7 @@ enum cl_status program_give(struct program *program, const char *name, uint32_t 
 enum cl_status program_give_late(struct program *program, uint32_t late, uint32_t slot, uint32_t rights,
                                  uint32_t *there)
 {
-    if (late >= PROGRAM_TABLE_SLOTS - PROGRAM_LATE_SLOT)
+    if (late >= PROGRAM_FREE_SLOT - PROGRAM_LATE_SLOT)
         return CL_LIMIT;
     *there = PROGRAM_LATE_SLOT + late;
     return cl_cap_copy(slot, program->domain, *there, rights);
@@ -248,7 +248,7 @@ static enum cl_status finish_block(struct program *program, const char *argument
     block->domain_slot = PROGRAM_SLOT_DOMAIN;
     block->account_slot = PROGRAM_SLOT_ACCOUNT;
     block->first_free_slot = PROGRAM_FREE_SLOT;
-    block->free_slot_count = PROGRAM_LATE_SLOT - PROGRAM_FREE_SLOT;
+    block->free_slot_count = program->slots - PROGRAM_FREE_SLOT;
     TRY(own_memory_with(program, block, sizeof(*block), &slot));
     return cl_memory_map(slot, program->domain, 0, sizeof(*block), PROGRAM_START_BLOCK_ADDRESS, MAP_READ);
 }

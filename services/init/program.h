@@ -21,14 +21,16 @@
 #define PROGRAM_INDEX_VM(number) (2u + (number))
 
 #define PROGRAM_OWNED_MAX 32
-#define PROGRAM_TABLE_SLOTS 256u
-#define PROGRAM_LATE_SLOT 192u /* from here on: capabilities that come while it runs, numbered by who gives them */
+#define PROGRAM_TABLE_SLOTS 256u /* of a capability table, where nothing needs more */
+#define PROGRAM_LATE_SLOT 64u    /* from here on: capabilities that come while it runs, numbered by who gives them */
+#define PROGRAM_FREE_SLOT 128u   /* from here on: the program's own */
 
 struct program_limits {
     uint64_t kernel_bytes;
     uint64_t memory_bytes;
     uint32_t weight;
     uint64_t affinity; /* bit n: CPU n */
+    uint32_t slots;    /* of its capability table */
 };
 
 struct program {
@@ -41,8 +43,8 @@ struct program {
     uint32_t events; /* the program's notification; not its own: it outlives the program */
     uint32_t owned[PROGRAM_OWNED_MAX];
     uint32_t owned_count;
-    uint32_t next_slot;    /* in the program's table */
-    uint64_t next_address; /* in the program's space */
+    uint32_t slots, next_slot; /* of and in the program's table */
+    uint64_t next_address;     /* in the program's space */
     uint64_t entry;
     struct start_block block;
 };

@@ -9,7 +9,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 
-static const struct program_limits limits = { 1 * MIB, 4 * MIB, 4 * WEIGHT_DEFAULT, AFFINITY_ALL };
+static const struct program_limits limits = { 1 * MIB, 4 * MIB, 4 * WEIGHT_DEFAULT, AFFINITY_ALL, PROGRAM_TABLE_SLOTS };
 
 static enum cl_status make_events(struct service *service)
 {

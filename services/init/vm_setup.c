@@ -20,6 +20,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define VMM_PROGRAM "vmm.elf"
 #define COMMAND_LINE_BYTES 2048
+#define VCPU_SLOTS 8u /* itself, its notification, thread, that one's notification, stack; and room */
 
 /* Page tables take 1/512 of what they map when no large page fits; objects take the rest, each vCPU with its thread's. */
 static uint64_t kernel_bytes(const struct vm *vm)
@@ -129,7 +130,8 @@ enum cl_status vm_setup_program(struct vm *vm)
     const struct program_limits limits = { .kernel_bytes = kernel_bytes(vm),
                                            .memory_bytes = 8 * MIB,
                                            .weight = vm->config->weight,
-                                           .affinity = cl_info()->guest_cpus };
+                                           .affinity = cl_info()->guest_cpus,
+                                           .slots = PROGRAM_TABLE_SLOTS + (vm->config->vcpus - 1) * VCPU_SLOTS };
     char name[START_NAME_MAX];
 
     snprintf(name, sizeof(name), "vmm-%.18s", vm->config->name);

@@ -12,7 +12,7 @@
 #define CONTROL_MESSAGE_MAX 512u /* bytes: what one buffer holds */
 #define CONTROL_EXITS_MAX 16u
 #define CONTROL_NICS_MAX 4u
-#define CONTROL_VCPUS_MAX 32u
+#define CONTROL_VCPUS_MAX 64u
 
 /* Kinds beside those of enum vmm_control. */
 enum control_kind {

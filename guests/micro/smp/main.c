@@ -143,8 +143,9 @@ static void check_ipis(void)
     uint64_t all = cpus == 64 ? ~0ull : (1ull << cpus) - 1;
     uint32_t broadcast = apic_in_x2apic() ? 0xFFFFFFFFu : 0xFFu;
     bool logical = logical_ids_are_known();
+    unsigned step = cpus > FLAT_CPUS_MAX ? cpus - 1 : 1;
 
-    for (unsigned from = 0; from < cpus; from += cpus > FLAT_CPUS_MAX ? cpus - 1 : 1) {
+    for (unsigned from = 0; from < cpus; from += step) {
         uint64_t self = 1ull << from;
 
         for (unsigned to = 0; to < cpus; to++) {
@@ -304,15 +305,16 @@ static void on_storm(struct micro_frame *frame)
     }
 }
 
-/* Each CPU changes a page of its own and waits for all others, whose timers tick. */
+/* Each CPU changes a page of its own and waits for all others, whose timers tick. Where they share one CPU, a round is a
+ * time slice of each. */
 static void be_in_the_storm(unsigned cpu)
 {
-    uint32_t ticks = timers[cpu];
+    uint32_t ticks = timers[cpu], rounds = cpus > FLAT_CPUS_MAX ? 2 : STORM_ROUNDS / cpus;
 
     apic_write(APIC_TIMER_DIVIDE, APIC_TIMER_DIVIDE_BY_1);
     apic_write(APIC_LVT_TIMER, APIC_LVT_PERIODIC | VECTOR_TIMER);
     apic_write(APIC_TIMER_INITIAL, STORM_TIMER_TICKS);
-    for (uint32_t round = 0; round < STORM_ROUNDS / cpus; round++) {
+    for (uint32_t round = 0; round < rounds; round++) {
         storm_acks[cpu] = 0;
         remap(cpu, round + cpu);
         for (unsigned i = 0; i < cpus; i++)

@@ -48,7 +48,7 @@ static void a_whole_configuration_is_read(void **state)
     (void)state;
     accepts(
         "{\"host\": {\"hostname\": \"box\", \"loglevel\": \"debug\", \"headless\": true}," LAN ", \"vm\": ["
-        "{\"name\": \"alpha\", \"memory\": \"1G\", \"vcpus\": 28, \"kernel\": \"vm/alpha/kernel\", \"initrd\": \"i\","
+        "{\"name\": \"alpha\", \"memory\": \"1G\", \"vcpus\": 64, \"kernel\": \"vm/alpha/kernel\", \"initrd\": \"i\","
         " \"cmdline\": \"quiet\", \"nics\": [{\"network\": \"lan\", \"mac\": \"02:00:00:00:00:0A\","
         " \"ip\": \"10.0.0.7\"}], \"disks\": [{\"image\": \"d\", \"readonly\": true}], \"console\": \"serial\", \"local_apic\": \"software\","
         " \"autostart\": false, \"weight\": 2048, \"on_crash\": \"restart\", \"on_reboot\": \"destroy\","
@@ -59,7 +59,7 @@ static void a_whole_configuration_is_read(void **state)
     assert_true(config.host.headless);
     assert_int_equal(config.vm_count, 2);
     assert_int_equal(config.vm[0].memory_bytes, 1 << 30);
-    assert_int_equal(config.vm[0].vcpus, 28);
+    assert_int_equal(config.vm[0].vcpus, 64);
     assert_int_equal(config.vm[0].nic[0].ip.address, 0x0a000007);
     assert_int_equal(config.vm[0].nic[0].ip.prefix, 24);
     assert_int_equal(config.vm[0].nic[0].mac[5], 10);
@@ -134,8 +134,8 @@ static void an_impossible_value_is_refused_with_what_would_be_right(void **state
     refuses("{\"vm\": [{\"name\": \"a\", \"memory\": 65, \"kernel\": \"k\"}]}", "vm[0].memory", "multiple of 2 MiB");
     refuses("{\"vm\": [{\"name\": \"a\", \"memory\": 99999999999999999999, \"kernel\": \"k\"}]}", "vm[0].memory",
             "found");
-    refuses(VM(", \"vcpus\": 29"), "vm[0].vcpus", "from 1 to 28");
-    refuses(VM(", \"vcpus\": 0"), "vm[0].vcpus", "from 1 to 28");
+    refuses(VM(", \"vcpus\": 65"), "vm[0].vcpus", "from 1 to 64");
+    refuses(VM(", \"vcpus\": 0"), "vm[0].vcpus", "from 1 to 64");
     refuses(VM(", \"on_crash\": \"explode\""), "vm[0].on_crash", "\"restart\", \"destroy\" or \"preserve\"");
     refuses(VM(", \"local_apic\": \"kernel\""), "vm[0].local_apic", "\"auto\", \"software\" or \"hardware\"");
     refuses(VM(", \"local_apic\": true"), "vm[0].local_apic", "found true");
