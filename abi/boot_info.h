@@ -25,7 +25,7 @@
 #include "abi/info_page.h"
 
 #define BOOT_INFO_MAGIC UINT64_C(0x6e6f7369006f6c43)
-#define BOOT_INFO_VERSION 2
+#define BOOT_INFO_VERSION 3
 
 #define BOOT_MEMORY_MAX 256
 #define BOOT_CPUS_MAX 64
@@ -59,17 +59,24 @@ struct boot_memory {
     uint32_t reserved;
 };
 
-/* Where a started CPU waits. `entry` is written last: the CPU then jumps there, with `argument` in RDI and RSI. */
+/* Where a started CPU waits. `entry` is written last: the CPU then jumps there, with `argument` in RDI and RSI. The loader
+ * has it read its TSC before. */
 struct boot_start {
     uint64_t arrived; /* 1: it is waiting */
     uint64_t entry;   /* 0: not yet */
     uint64_t argument[2];
+    uint64_t asked;    /* a number that is not `answered`: add, read, and make it so */
+    uint64_t answered; /* the latest number, behind `tsc` */
+    uint64_t tsc;
+    int64_t add;  /* to the MSR, before */
+    uint64_t msr; /* 0: to none */
 };
 
 struct boot_cpu {
     uint32_t apic_id;
     uint32_t reserved;
     uint64_t start; /* physical address of the struct boot_start that it waits for; 0: the CPU that runs the loader */
+    int64_t tsc_ahead; /* by so many ticks its TSC was ahead of that CPU's, before the loader set it */
 };
 
 struct boot_ioapic {
@@ -163,10 +170,10 @@ struct boot_info {
 
     uint32_t memory_count;
     uint32_t cpu_count;   /* that run; the first one is the CPU that runs the loader */
-    uint32_t cpus_absent; /* that did not start */
+    uint32_t cpus_absent; /* that did not start, or are off again */
+    uint32_t cpus_apart;  /* of these: off, because their TSC differs and cannot be set */
     uint32_t ioapic_count;
     uint32_t iommu_count;
-    uint32_t reserved3;
     struct boot_memory memory[BOOT_MEMORY_MAX];
     struct boot_cpu cpus[BOOT_CPUS_MAX];
     struct boot_ioapic ioapics[BOOT_IOAPICS_MAX];

@@ -6,6 +6,8 @@
 
 #include "boot/ports.h"
 
+#define MSR_TSC 0x10u
+#define MSR_TSC_ADJUST 0x3Bu
 #define MSR_FEATURE_CONTROL 0x3Au
 #define FEATURE_CONTROL_LOCK 1u
 #define FEATURE_CONTROL_VMX 4u /* VMX outside SMX */
@@ -146,6 +148,11 @@ uint64_t cpu_tsc(void)
 
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return (uint64_t)high << 32 | low;
+}
+
+uint32_t cpu_tsc_msr(void)
+{
+    return (cpuid_checked(7, 0).ebx >> 1 & 1) != 0 ? MSR_TSC_ADJUST : MSR_TSC;
 }
 
 bool cpu_random(uint64_t *value)

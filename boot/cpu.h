@@ -39,6 +39,9 @@ uint32_t cpu_apic_id(void);
 /* RDTSC. */
 uint64_t cpu_tsc(void);
 
+/* The MSR that changes the TSC when something is added to it: IA32_TSC_ADJUST, or the TSC itself. */
+uint32_t cpu_tsc_msr(void);
+
 /* 64 bits from RDSEED or RDRAND; false: the CPU has neither, or they gave nothing in ten tries. */
 bool cpu_random(uint64_t *value);
 

@@ -2,10 +2,13 @@
 /* cpus.c: starting the other CPUs, one after the other (SDM Vol. 3A 9.4.4). */
 #include <string.h>
 
+#include "boot/cpu.h"
 #include "boot/interrupts.h"
 #include "boot/time.h"
+#include "boot/tsc.h"
 
 #define START_TIMEOUT_MS 500
+#define TSC_TIMEOUT_SECONDS 2
 
 extern uint8_t trampoline_code[], trampoline_end[], trampoline_cr3[], trampoline_place[];
 
@@ -33,6 +36,16 @@ static int start_one(uint64_t tsc_hz, uint64_t trampoline, uint32_t apic_id, con
     return 0;
 }
 
+/* Off again if its time cannot be ours. */
+static uint32_t share_time(struct boot_info *info, struct boot_cpu *cpu, volatile struct boot_start *place)
+{
+    if (tsc_align(place, cpu_tsc_msr(), TSC_TIMEOUT_SECONDS * info->info.tsc_hz, &cpu->tsc_ahead))
+        return 1;
+    lapic_send(cpu->apic_id, IPI_INIT);
+    info->cpus_apart++;
+    return 0;
+}
+
 void cpus_start(struct boot_info *info, uint64_t trampoline)
 {
     uint32_t found = info->cpu_count;
@@ -45,7 +58,8 @@ void cpus_start(struct boot_info *info, uint64_t trampoline)
 
         *cpu = (struct boot_cpu){ .apic_id = info->cpus[i].apic_id, .start = (uint64_t)(uintptr_t)&places[i] };
         put_word(trampoline, trampoline_place, cpu->start);
-        info->cpu_count += start_one(info->info.tsc_hz, trampoline, cpu->apic_id, &places[i]) ? 1u : 0u;
+        if (start_one(info->info.tsc_hz, trampoline, cpu->apic_id, &places[i]))
+            info->cpu_count += share_time(info, cpu, &places[i]);
     }
     info->cpus_absent = found - info->cpu_count;
     for (uint32_t i = 0; i < info->cpu_count; i++)

@@ -21,8 +21,9 @@ void lapic_begin(struct boot_info *info);
 /* Send `command`, the low half of the interrupt command register, to a CPU. */
 void lapic_send(uint32_t apic_id, uint32_t command);
 
-/* Start every other CPU of `info`, one after the other, on the page tables of `info`; those that do not come within half
- * a second leave `info`. `trampoline` is a free page below 1 MiB.
+/* Start every other CPU of `info`, one after the other, on the page tables of `info`, and have their TSCs agree with this
+ * one's; those that do not come within half a second, or whose TSC cannot be set, leave `info`. `trampoline` is a free page
+ * below 1 MiB.
  */
 void cpus_start(struct boot_info *info, uint64_t trampoline);
 

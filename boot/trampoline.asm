@@ -7,6 +7,11 @@
 %define BOOT_START_ARRIVED  0           ; offsets in struct boot_start (abi/boot_info.h)
 %define BOOT_START_ENTRY    8
 %define BOOT_START_ARGUMENT 16
+%define BOOT_START_ASKED    32
+%define BOOT_START_ANSWERED 40
+%define BOOT_START_TSC      48
+%define BOOT_START_ADD      56
+%define BOOT_START_MSR      64
 
         section .rodata
         align   16
@@ -43,12 +48,33 @@ trampoline_code:
         mov     qword [rbx + BOOT_START_ARRIVED], 1
 .wait:
         pause
+        mov     rsi, [rbx + BOOT_START_ASKED]
+        cmp     rsi, [rbx + BOOT_START_ANSWERED]
+        jne     .answer
         mov     rax, [rbx + BOOT_START_ENTRY]
         test    rax, rax
         jz      .wait
         mov     rdi, [rbx + BOOT_START_ARGUMENT]
         mov     rsi, [rbx + BOOT_START_ARGUMENT + 8]
         jmp     rax
+.answer:
+        mov     ecx, [rbx + BOOT_START_MSR]
+        test    ecx, ecx
+        jz      .read
+        rdmsr
+        shl     rdx, 32
+        or      rax, rdx
+        add     rax, [rbx + BOOT_START_ADD]
+        mov     rdx, rax
+        shr     rdx, 32
+        wrmsr
+.read:
+        lfence                          ; RDTSC does not wait for the loads before it
+        rdtsc
+        mov     [rbx + BOOT_START_TSC], eax
+        mov     [rbx + BOOT_START_TSC + 4], edx
+        mov     [rbx + BOOT_START_ANSWERED], rsi
+        jmp     .wait
 
         align   16
 .gdt:   dq      0

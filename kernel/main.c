@@ -110,6 +110,11 @@ static void find_devices(void)
              tsc_hz / 1000000, (info_page->features & INFO_FEATURE_X2APIC) != 0 ? "x2APIC" : "xAPIC (no x2APIC)",
              (info_page->features & INFO_FEATURE_TSC_DEADLINE) != 0 ? "TSC deadline timer"
                                                                     : "APIC one-shot timer (no TSC deadline)");
+    for (uint32_t i = 1; i < cpu_count; i++)
+        if (boot_copy.cpus[i].tsc_ahead != 0)
+            log_line("CPU %u: its TSC was %ld ticks ahead of CPU 0's and has been set", i, boot_copy.cpus[i].tsc_ahead);
+    if (boot_copy.cpus_apart != 0)
+        log_line("CPUs: %u stay off: their TSCs differ from CPU 0's and cannot be set", boot_copy.cpus_apart);
     if ((info_page->features & INFO_FEATURE_PAGES_1GIB) != 0)
         pt_largest_shift = HUGE_SHIFT;
     find_virt();
