@@ -80,6 +80,12 @@ def ticks(machine, name):
     return [int(line.split()[1]) for line in text.splitlines()]
 
 
+def serial_interrupts(machine, name):
+    """How many interrupts of COM1 each CPU of the guest has had."""
+    text = in_guest(machine, name, "grep '^ *4:' /proc/interrupts")
+    return [int(word) for word in text.split(":")[1].split() if word.isdigit()]
+
+
 def test_a_guest_has_the_cpus_that_the_configuration_gives_it(machine, kind):
     for name, count in linux_guests(kind).items():
         assert in_guest(machine, name, "nproc") == str(count)
@@ -117,6 +123,17 @@ def test_a_cpu_can_be_taken_out_and_put_back_by_the_guest(machine, kind):
             in_guest(machine, name, f"echo 1 >/sys/devices/system/cpu/cpu{last}/online")
             assert in_guest(machine, name, "nproc") == str(count)
         in_guest(machine, name, f"taskset {1 << last:x} true")
+
+
+def test_a_device_interrupts_the_cpu_that_the_guest_chooses(machine, kind):
+    for name, count in linux_guests(kind).items():
+        for cpu in (count - 1, 0):
+            in_guest(machine, name, f"echo {1 << cpu:x} >/proc/irq/4/smp_affinity")
+            before = serial_interrupts(machine, name)
+            in_guest(machine, name, "echo " + 50 * "0123456789")
+            after = serial_interrupts(machine, name)
+            others = [later - earlier for earlier, later in zip(before, after)]
+            assert others.pop(cpu) > 0 and not any(others), f"CPU {cpu}: {before}, then {after}"
 
 
 def test_audit_looks_at_every_vcpu(machine, kind):
