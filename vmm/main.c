@@ -12,7 +12,6 @@
 #include "lib/slots.h"
 #include "lib/syscall.h"
 #include "lib/thread.h"
-#include "services/config/config.h"
 #include "vmm/acpi_tables.h"
 #include "vmm/boot_state.h"
 #include "vmm/ioapic.h"
@@ -27,9 +26,7 @@
 #define CPUID_PER_CALL (THREAD_PAGE_DATA_MAX / sizeof(struct vm_cpuid_entry))
 #define HOST_LEAVES_MAX 160u
 
-static_assert(MONITOR_CPUS_MAX <= CONTROL_VCPUS_MAX, "an audit has room for them");
-static_assert(MONITOR_CPUS_MAX >= CONFIG_VCPUS_MAX, "what a configuration may ask for");
-static_assert(MONITOR_CPUS_MAX < THREADS_MAX, "a thread for each, and the main thread");
+static_assert(CONTROL_VCPUS_MAX < THREADS_MAX, "a thread for each vCPU, and the main thread");
 
 static struct monitor monitor;
 static struct wiring wiring;
@@ -395,7 +392,7 @@ int main(void)
     open_channel(&m->stream, VMM_REGION_CONSOLE);
     m->wiring = &wiring;
     m->cpus = (unsigned)json_number(argument, "cpus", 1);
-    if (m->cpus == 0 || m->cpus > MONITOR_CPUS_MAX)
+    if (m->cpus == 0 || m->cpus > CONTROL_VCPUS_MAX)
         give_up("\"cpus\" is not 1 to 64", CL_LIMIT);
     m->local_apic = (enum vcpu_apic)json_number(argument, "local_apic", VCPU_APIC_AUTO);
     m->tsc_hz = cl_info()->tsc_hz;

@@ -13,8 +13,6 @@
 #include "vmm/serial.h"
 #include "vmm/start.h"
 
-#define MONITOR_CPUS_MAX 64u
-
 struct monitor;
 struct wiring;
 

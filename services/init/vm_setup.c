@@ -22,6 +22,8 @@
 #define COMMAND_LINE_BYTES 2048
 #define VCPU_SLOTS 8u /* itself, its notification, thread, that one's notification, stack; and room */
 
+static_assert(CONFIG_VCPUS_MAX <= CONTROL_VCPUS_MAX, "a VMM takes what a configuration may ask for");
+
 /* Page tables take 1/512 of what they map when no large page fits; objects take the rest, each vCPU with its thread's. */
 static uint64_t kernel_bytes(const struct vm *vm)
 {
