@@ -83,10 +83,18 @@ class Cloison(emulator.Machine):
         return row
 
     def free_memory(self):
-        """Free memory and free kernel pool in KiB, as `info` tells them."""
-        text = self.command("info")
-        return (int(re.search(r"^memory .*\((\d+) KiB\)", text, re.M)[1]),
-                int(re.search(r"^kernel pool +(\d+) of", text, re.M)[1]))
+        """Free memory and free kernel pool in KiB, as `info` tells them, when both stand still: what a program had that has
+        ended, or a thread, goes bit by bit, after its end was told."""
+        last = None
+        for _ in range(20):
+            text = self.command("info")
+            free = (int(re.search(r"^memory .*\((\d+) KiB\)", text, re.M)[1]),
+                    int(re.search(r"^kernel pool +(\d+) of", text, re.M)[1]))
+            if free == last:
+                break
+            last = free
+            self.pass_time(0.3)
+        return free
 
     def host_uptime(self):
         """Seconds that Cloison has been up, by its own clock."""
